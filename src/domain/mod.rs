@@ -1,0 +1,41 @@
+//! The verbs: what callers can have done. Each is a method of [`Gateway`]; transport and storage stay outside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::egress::Guard;
+use crate::model::seal::Keyring;
+use crate::model::{Clock, Entropy};
+use crate::store::SharedStore;
+
+/// Everything that the verbs work with. Time, randomness and the network are parameters.
+#[derive(Clone)]
+pub struct Gateway {
+    /// What must survive.
+    pub store: SharedStore,
+    /// The operator's `secret_key`s.
+    pub keys: Arc<Keyring>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// Which destinations may be reached.
+    pub guard: Arc<Guard>,
+    /// The operator's choices.
+    pub policy: Policy,
+}
+
+/// The operator's choices that verbs depend on.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// `public_url` without a slash at its end: what issuers and links begin with.
+    pub public_url: String,
+    /// Life of an access token (`oauth.access_token_ttl`).
+    pub access_token_ttl: Duration,
+    /// Life of a refresh token (`oauth.refresh_token_ttl`).
+    pub refresh_token_ttl: Duration,
+    /// Life of an authorization code (`oauth.code_ttl`).
+    pub code_ttl: Duration,
+    /// Finished deliveries are deleted after this (`delivery.retention`).
+    pub retention: Duration,
+}

@@ -1,0 +1,242 @@
+//! A delivery: one change on its way to one subscription, and every attempt to hand it over.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::seal::Sealed;
+use super::subscription::DestinationUrl;
+use super::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp};
+
+/// The kind of change: `X-Lead-Router-Action`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The lead is new.
+    Created,
+    /// Some of its fields changed.
+    Updated,
+}
+
+impl Action {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Created => "created",
+            Action::Updated => "updated",
+        }
+    }
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// To be sent: now, later, or after an earlier one of its lane.
+    Waiting,
+    /// The receiver answered 2xx.
+    Delivered,
+    /// The receiver answered 406: it does not want this one.
+    Refused,
+    /// Every attempt of the schedule failed. Kept, and replayable by hand.
+    Failed,
+    /// Its subscription was deleted before it was delivered.
+    Cancelled,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [State; 5] = [State::Waiting, State::Delivered, State::Refused, State::Failed, State::Cancelled];
+
+    /// The state's name in listings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Delivered => "delivered",
+            State::Refused => "refused",
+            State::Failed => "failed",
+            State::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The text names no [`State`] or [`Action`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown word")]
+pub struct UnknownWord;
+
+impl std::str::FromStr for State {
+    type Err = UnknownWord;
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        State::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownWord)
+    }
+}
+
+impl std::str::FromStr for Action {
+    type Err = UnknownWord;
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        [Action::Created, Action::Updated].into_iter().find(|action| action.as_str() == text).ok_or(UnknownWord)
+    }
+}
+
+/// A delivery as the log shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message id.
+    pub id: DeliveryId,
+    /// Whose lead.
+    pub site: SiteId,
+    /// To whom.
+    pub partner: PartnerId,
+    /// Under which subscription.
+    pub subscription: SubscriptionId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// What happened to it.
+    pub action: Action,
+    /// When the change was committed.
+    pub changed: Timestamp,
+    /// Where it stands.
+    pub state: State,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// When the next attempt is due; `None` while an earlier delivery of its lane is unfinished, and when finished.
+    pub due: Option<Timestamp>,
+    /// When it was finished.
+    pub finished: Option<Timestamp>,
+}
+
+/// A delivery with its body and the story of its attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryDetails {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The body that is sent, byte for byte.
+    pub body: Bytes,
+    /// Every attempt, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One attempt to hand a delivery over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it began.
+    pub started: Timestamp,
+    /// How long it took, connecting, headers and body together.
+    pub duration: Duration,
+    /// The receiver's status code, if it got so far.
+    pub status: Option<u16>,
+    /// What went wrong, in words for the operator and the partner; `None` for an answer.
+    pub error: Option<String>,
+    /// The first [`EXCERPT`] bytes of the answer's body, as text.
+    pub response: String,
+}
+
+/// How much of an answer's body is kept for the log, in bytes.
+pub const EXCERPT: usize = 1024;
+
+/// Which due deliveries a driver wants.
+#[derive(Debug, Clone)]
+pub struct LeaseRequest {
+    /// When.
+    pub now: Timestamp,
+    /// The lease under which they are taken.
+    pub lease: LeaseToken,
+    /// From then on the lease is void and others may take them.
+    pub until: Timestamp,
+    /// How many at most, in all.
+    pub limit: usize,
+    /// How many at most of one subscription …
+    pub per_subscription: usize,
+    /// … but of these, which have requests under way, only so many.
+    pub busy: Vec<(SubscriptionId, usize)>,
+}
+
+/// Deliveries that were leased, and when to ask again.
+#[derive(Debug, Default)]
+pub struct LeaseBatch {
+    /// The deliveries; of each lane at most one.
+    pub deliveries: Vec<Leased>,
+    /// When the next delivery, of any subscription that was not named as busy with no room, falls due after the
+    /// request's `now`.
+    pub next_due: Option<Timestamp>,
+}
+
+/// A delivery that is this holder's to attempt, with all that the attempt needs.
+#[derive(Debug, Clone)]
+pub struct Leased {
+    /// The message id.
+    pub id: DeliveryId,
+    /// The lease under which the outcome is recorded.
+    pub lease: LeaseToken,
+    /// From then on the lease is void: no attempt may begin.
+    pub until: Timestamp,
+    /// Whose lead.
+    pub site: SiteId,
+    /// To whom.
+    pub partner: PartnerId,
+    /// Under which subscription.
+    pub subscription: SubscriptionId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// `X-Lead-Router-Action`.
+    pub action: Action,
+    /// `X-Lead-Router-Timestamp`.
+    pub changed: Timestamp,
+    /// The body to send.
+    pub body: Bytes,
+    /// Attempts made before this one.
+    pub attempts: u32,
+    /// Where to, as the subscription says now.
+    pub url: DestinationUrl,
+    /// What to sign with, as the subscription says now.
+    pub secret: Sealed,
+}
+
+/// What became of a leased delivery.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Which.
+    pub delivery: DeliveryId,
+    /// Under which lease; if it is no longer the holder's, nothing is recorded.
+    pub lease: LeaseToken,
+    /// The attempt; `None` if it never began (the subscription was recalled, or the gateway is stopping).
+    pub attempt: Option<Attempt>,
+    /// How it goes on.
+    pub verdict: Verdict,
+}
+
+/// How a delivery goes on after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// 2xx: done.
+    Delivered,
+    /// 406: the receiver does not want it; done.
+    Refused,
+    /// To be tried again at this time.
+    Retry(Timestamp),
+    /// The schedule is exhausted: failed.
+    Failed,
+    /// 410: the subscription is paused, and this delivery waits for it to be set again.
+    Pause,
+    /// Back into the queue, due as it was.
+    Release,
+}
+
+/// Which deliveries a listing shows, newest first.
+#[derive(Debug, Clone)]
+pub struct DeliveryFilter {
+    /// Of this site alone.
+    pub site: Option<SiteId>,
+    /// In this state alone.
+    pub state: Option<State>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// Which deliveries to send again.
+#[derive(Debug, Clone)]
+pub enum Replay {
+    /// These.
+    These(Vec<DeliveryId>),
+    /// All failed ones of a site.
+    FailedOf(SiteId),
+}

@@ -1,0 +1,125 @@
+//! Encryption at rest: a keyring that seals small secrets, and what it sealed.
+//!
+//! XChaCha20-Poly1305 with a random nonce; the context (whose secret it is) is authenticated, so that a sealed value
+//! moved to another row does not open. The first key writes, all keys read: that is how keys are rotated.
+
+use std::fmt;
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::Entropy;
+
+const NONCE: usize = 24;
+
+/// A secret as it is stored: nonce and ciphertext.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(Vec<u8>);
+
+/// No key of the keyring opens it, or it was changed, or it belongs to another context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored secret cannot be decrypted: wrong secret_key, or the data was changed")]
+pub struct CannotOpen;
+
+/// A setting that is not a list of 32-byte keys in hex.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("secret_key must be 32 bytes in hex (64 digits), or a comma-separated list of such keys")]
+pub struct InvalidKey;
+
+/// The operator's `secret_key`s: the first seals, every one opens.
+pub struct Keyring {
+    keys: Vec<[u8; 32]>,
+}
+
+impl Keyring {
+    /// Parses 64 hex digits, or several such keys separated by commas.
+    pub fn parse(text: &str) -> Result<Self, InvalidKey> {
+        let key = |part: &str| -> Result<[u8; 32], InvalidKey> {
+            let mut key = [0; 32];
+            hex::decode_to_slice(part.trim(), &mut key).map_err(|_| InvalidKey)?;
+            Ok(key)
+        };
+        Ok(Self { keys: text.split(',').map(key).collect::<Result<_, _>>()? })
+    }
+
+    /// A new key, in the form that [`Keyring::parse`] reads.
+    pub fn generate(entropy: &dyn Entropy) -> String {
+        hex::encode(entropy.bytes::<32>())
+    }
+
+    /// Encrypts `secret`, bound to `context`.
+    pub fn seal(&self, secret: &[u8], context: &[u8], entropy: &dyn Entropy) -> Sealed {
+        let nonce = entropy.bytes::<NONCE>();
+        let payload = Payload { msg: secret, aad: context };
+        let sealed = cipher(&self.keys[0])
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("the cipher fails only for messages of 256 GiB and more");
+        Sealed([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Decrypts what any of the keys sealed for the same `context`.
+    pub fn open(&self, sealed: &Sealed, context: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+        let (nonce, text) = sealed.0.split_at_checked(NONCE).ok_or(CannotOpen)?;
+        let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| CannotOpen)?;
+        let nonce = XNonce::from(nonce);
+        let open = |key| cipher(key).decrypt(&nonce, Payload { msg: text, aad: context }).ok();
+        self.keys.iter().find_map(open).ok_or(CannotOpen)
+    }
+
+    /// HMAC-SHA256 under the first key: a tag that only this gateway can make. `purpose` keeps uses apart.
+    pub fn tag(&self, purpose: &str, message: &[u8]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.keys[0]).expect("HMAC takes keys of any length");
+        mac.update(purpose.as_bytes());
+        mac.update(&[0]);
+        mac.update(message);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(key.into())
+}
+
+impl Sealed {
+    /// A sealed value as a store kept it.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes that a store keeps.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(…)")
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keyring({} keys)", self.keys.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::OsEntropy;
+    use super::*;
+
+    #[test]
+    fn what_was_sealed_opens_only_with_its_key_and_context() {
+        let old = Keyring::parse(&"11".repeat(32)).unwrap();
+        let both = Keyring::parse(&format!("{},{}", "22".repeat(32), "11".repeat(32))).unwrap();
+        let other = Keyring::parse(&"33".repeat(32)).unwrap();
+        let sealed = old.seal(b"s3cret", b"site a", &OsEntropy);
+        assert_eq!(both.open(&sealed, b"site a").unwrap(), b"s3cret");
+        assert_eq!(both.open(&sealed, b"site b"), Err(CannotOpen));
+        assert_eq!(other.open(&sealed, b"site a"), Err(CannotOpen));
+        assert_eq!(old.open(&Sealed::from_bytes(vec![1, 2, 3]), b"site a"), Err(CannotOpen));
+    }
+}

@@ -1,0 +1,23 @@
+//! Reading a web URL without repairing it: what a redirect URI and a destination have in common.
+
+use url::Url;
+
+/// Parses an absolute http(s) URL with a host, and without user-info, fragment, white space, control characters or
+/// backslashes, of at most 2,048 characters. The URL standard would strip or repair those; a URL that needs repair is
+/// not what its sender meant.
+pub fn parse(text: &str) -> Option<Url> {
+    let repaired = text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '\\' | '#'));
+    let authority = text.split_once("://")?.1.split(['/', '?']).next()?;
+    if repaired || authority.is_empty() || authority.contains('@') || text.chars().count() > 2048 {
+        return None;
+    }
+    let url = Url::parse(text).ok()?;
+    let web = matches!(url.scheme(), "http" | "https") && url.has_host() && url.port() != Some(0);
+    web.then_some(url)
+}
+
+/// Host and port as people read them; the scheme's own port is left out.
+pub fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}

@@ -1,0 +1,154 @@
+//! The store: what must survive. Operation-shaped: a method is one atomic business fact, committed when it returns.
+//!
+//! No method waits for anything but the database, and none reads a clock or draws randomness: `now`, ids and hashes come
+//! in. Refusals that are part of the business (a code that was used, a site that does not exist) are values; an `Err`
+//! is a fault of the store itself.
+
+mod deliveries;
+mod directory;
+mod leads;
+mod oauth;
+pub mod signals;
+mod subscriptions;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use deliveries::Deliveries;
+pub use directory::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed};
+pub use leads::Leads;
+pub use oauth::OAuth;
+pub use signals::{Signal, Signals};
+pub use subscriptions::{Found, NewSubscription, Replaced, Subscriptions};
+
+use crate::model::Timestamp;
+
+/// The whole store, as one engine offers it.
+#[async_trait]
+pub trait Store: Directory + OAuth + Subscriptions + Leads + Deliveries + std::fmt::Debug + 'static {
+    /// What the engine tells the rest of this process about commits.
+    fn signals(&self) -> &Signals;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// Deletes at most about `limit` rows of what is over: expired codes, tokens and sessions, `Idempotency-Key`s,
+    /// deliveries that finished before `finished_before`, and what removed sites left. Returns how many; callers
+    /// repeat until it is 0, so that each transaction stays short.
+    async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Finishes what was accepted and closes the database. Later calls fail with [`StoreError::Unavailable`].
+    async fn close(&self);
+}
+
+/// A shared store.
+pub type SharedStore = Arc<dyn Store>;
+
+/// Result of a store operation.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer, or is closing: worth trying again.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// What the database holds makes no sense to this program.
+    #[error("the database holds something unexpected: {0}")]
+    Corrupt(String),
+    /// Anything else, with the engine's own words.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+/// A database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL is of no known kind.
+    #[error("database_url must be sqlite:PATH, not {0:?}")]
+    Url(String),
+    /// The file is there, but it is no database of ours.
+    #[error("{0} is not a Leadgate database")]
+    NotADatabase(String),
+    /// A newer program wrote it.
+    #[error("{path} was written by a newer version of Leadgate (schema {found}; this program knows {known})")]
+    Newer {
+        /// The database file.
+        path: String,
+        /// Its schema version.
+        found: u32,
+        /// The newest version that this program knows.
+        known: u32,
+    },
+    /// An older program wrote it, and it has not been migrated.
+    #[error("{path} has schema {found}, this program needs {known}: run `leadgate migrate`")]
+    Older {
+        /// The database file.
+        path: String,
+        /// Its schema version.
+        found: u32,
+        /// The version that this program needs.
+        known: u32,
+    },
+    /// It cannot be created or written.
+    #[error("cannot open {path} for writing: {cause}")]
+    NotWritable {
+        /// The database file.
+        path: String,
+        /// The system's words.
+        cause: String,
+    },
+    /// Another process serves it.
+    #[error("another leadgate process is serving {0}")]
+    InUse(String),
+    /// The engine failed.
+    #[error("cannot open {path}: {cause}")]
+    Failed {
+        /// The database file.
+        path: String,
+        /// The engine's words.
+        cause: String,
+    },
+}
+
+/// Where a gateway's data lies: `database_url`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// `sqlite:PATH`.
+    Sqlite(std::path::PathBuf),
+}
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = OpenError;
+
+    fn from_str(text: &str) -> std::result::Result<Self, OpenError> {
+        match text.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            _ => Err(OpenError::Url(without_password(text))),
+        }
+    }
+}
+
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve: creates and migrates the database, and keeps every other server out of an embedded one. Deliveries
+    /// that a dead server left leased are free again.
+    Serve,
+    /// To run one command beside a server that may be running: creates and migrates the database if need be.
+    Command,
+    /// To look at it only: nothing is created or migrated.
+    Check,
+}
+
+fn without_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // Fails only for URLs that cannot have a password.
+            let _ = parsed.set_password(Some("…"));
+            parsed.into()
+        }
+        _ => url.to_owned(),
+    }
+}

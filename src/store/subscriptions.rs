@@ -1,0 +1,65 @@
+//! Subscriptions. Every look-up starts from partner and site.
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::model::seal::Sealed;
+use crate::model::subscription::{DestinationUrl, Subscription};
+use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp};
+
+/// A subscription to be set.
+#[derive(Debug, Clone)]
+pub struct NewSubscription {
+    /// Its id, if there is none yet for this partner and site.
+    pub id: SubscriptionId,
+    /// Whose leads.
+    pub site: SiteId,
+    /// Who receives them.
+    pub partner: PartnerId,
+    /// Where to.
+    pub url: DestinationUrl,
+    /// What they are signed with, sealed.
+    pub secret: Sealed,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What became of setting a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// It is set; there is exactly one now.
+    Done,
+    /// There is no such site.
+    NoSuchSite,
+}
+
+/// The subscriptions of one partner to one site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// There is none.
+    None,
+    /// There is one.
+    One(Box<Subscription>),
+    /// There are several: an invalid state that old data can hold.
+    Several,
+}
+
+/// What the gateway knows of subscriptions.
+#[async_trait]
+pub trait Subscriptions: Send + Sync {
+    /// The partner's subscription to the site.
+    async fn subscription(&self, partner: PartnerId, site: SiteId) -> Result<Found>;
+
+    /// Sets the partner's subscription to the site: creates it or replaces URL and secret, wakes it if it was paused,
+    /// and mends several into the oldest one (what waits for the others is cancelled: it waits for this one too). If URL
+    /// or secret differ, or others were removed, [`super::Signal::Recalled`] is sent for each; if it was paused,
+    /// [`super::Signal::Work`].
+    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Replaced>;
+
+    /// Removes the partner's subscription to the site, also several, and cancels what waits; sends
+    /// [`super::Signal::Recalled`]. `false`: there was none.
+    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<bool>;
+
+    /// Adds a subscription as old data has it, also beside another one.
+    async fn import_subscription(&self, subscription: NewSubscription) -> Result<Replaced>;
+}
