@@ -1,5 +1,9 @@
 //! The outside: extract, one domain call, render.
 
+pub mod credentials;
+pub mod form;
+pub mod routes;
+
 use std::sync::Arc;
 
 use ipnet::IpNet;
