@@ -1,5 +1,11 @@
 //! The verbs: what callers can have done. Each is a method of [`Gateway`]; transport and storage stay outside.
 
+pub mod access;
+pub mod fields;
+pub mod housekeeping;
+pub mod leads;
+pub mod subscriptions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +13,8 @@ use crate::egress::Guard;
 use crate::model::seal::Keyring;
 use crate::model::{Clock, Entropy};
 use crate::store::SharedStore;
+
+pub use crate::store::StoreError;
 
 /// Everything that the verbs work with. Time, randomness and the network are parameters.
 #[derive(Clone)]
@@ -23,6 +31,13 @@ pub struct Gateway {
     pub guard: Arc<Guard>,
     /// The operator's choices.
     pub policy: Policy,
+}
+
+impl Gateway {
+    /// Whether the gateway can do its work: the database answers.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
 }
 
 /// The operator's choices that verbs depend on.

@@ -1,11 +1,18 @@
 //! The outside: extract, one domain call, render.
 
+pub mod api;
 pub mod credentials;
+pub mod error;
 pub mod form;
+pub mod health;
+pub mod json;
+pub mod middleware;
 pub mod routes;
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::routing::get;
 use ipnet::IpNet;
 
 use crate::domain::Gateway;
@@ -26,4 +33,15 @@ pub struct HttpSettings {
     pub secure: bool,
     /// The proxies whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Everything that the gateway answers.
+pub fn router(app: App) -> Router {
+    let router = Router::new()
+        .merge(api::routes())
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed);
+    middleware::around(router, app.clone()).with_state(app)
 }

@@ -1,0 +1,122 @@
+//! Who calls, and what for: bearer tokens (API.md §2) and sources' Basic credentials (§4).
+
+use crate::model::lead::Origin;
+use crate::model::oauth::AccessGrant;
+use crate::model::scope::Scope;
+use crate::model::source::{Source, Username};
+use crate::model::token::{Access, Credential, Plain};
+use crate::model::{PartnerId, SiteId};
+
+use super::{Gateway, StoreError};
+
+/// Why a caller is turned away.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The token is unknown, expired or revoked.
+    #[error("the access token is not valid")]
+    InvalidToken,
+    /// The token is good, but not for this.
+    #[error("the access token lacks the scope {}", .0.as_str())]
+    InsufficientScope(Scope),
+    /// User name or password are wrong.
+    #[error("wrong user name or password")]
+    WrongCredentials,
+    /// The site does not exist, or is none of the caller's: the two look alike.
+    #[error("site not found")]
+    SiteNotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A caller who may send leads to one site.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The site.
+    pub site: SiteId,
+    /// Whose changes these will be.
+    pub origin: Origin,
+    /// Tells this caller's `Idempotency-Key`s from others'.
+    pub key_space: String,
+}
+
+/// A partner that may manage its subscription to one site.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscriber {
+    /// The partner.
+    pub partner: PartnerId,
+    /// The site.
+    pub site: SiteId,
+}
+
+impl Gateway {
+    /// Admits a partner to its subscription to `site`, named by the partner's path segment and the site as given.
+    pub async fn admit_subscriber(
+        &self,
+        token: &Plain<Access>,
+        slug: &str,
+        site: &str,
+    ) -> Result<Subscriber, AccessError> {
+        let access = self.bearer(token, Scope::Connect).await?;
+        if access.slug.as_str() != slug {
+            return Err(AccessError::SiteNotFound);
+        }
+        let site = own_site(&access, site)?;
+        Ok(Subscriber { partner: access.partner, site })
+    }
+
+    /// Admits a partner to send leads to `site`.
+    pub async fn admit_partner_sender(&self, token: &Plain<Access>, site: &str) -> Result<Sender, AccessError> {
+        let access = self.bearer(token, Scope::Send).await?;
+        let site = own_site(&access, site)?;
+        Ok(Sender {
+            site,
+            origin: Origin { system: access.slug.as_str().to_owned(), partner: Some(access.partner) },
+            key_space: format!("partner {}", access.partner),
+        })
+    }
+
+    /// Admits a source to send leads to `site`. `candidates` are the readings of its Basic credentials: clients
+    /// disagree on whether they are form-encoded.
+    pub async fn admit_source(
+        &self,
+        candidates: impl Iterator<Item = (&str, &str)>,
+        site: &str,
+    ) -> Result<Sender, AccessError> {
+        let source = self.source(candidates).await?.ok_or(AccessError::WrongCredentials)?;
+        let site = site.parse().map_err(|_| AccessError::SiteNotFound)?;
+        if !source.reach.includes(site) {
+            return Err(AccessError::SiteNotFound);
+        }
+        Ok(Sender {
+            site,
+            key_space: format!("source {}", source.id),
+            origin: Origin { system: source.username.as_str().to_owned(), partner: None },
+        })
+    }
+
+    async fn bearer(&self, token: &Plain<Access>, needed: Scope) -> Result<AccessGrant, AccessError> {
+        let access = self.store.access_grant(&token.hash(), self.clock.now()).await?;
+        let access = access.ok_or(AccessError::InvalidToken)?;
+        if access.scopes.contains(needed) { Ok(access) } else { Err(AccessError::InsufficientScope(needed)) }
+    }
+
+    async fn source(&self, candidates: impl Iterator<Item = (&str, &str)>) -> Result<Option<Source>, StoreError> {
+        for (username, password) in candidates {
+            let Ok(username) = username.parse::<Username>() else { continue };
+            let password = Plain::<Credential>::received(password).hash();
+            match self.store.source_by_username(&username).await? {
+                Some(source) if source.password == password => return Ok(Some(source)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn own_site(access: &AccessGrant, site: &str) -> Result<SiteId, AccessError> {
+    match site.parse() {
+        Ok(site) if access.site.id == site => Ok(site),
+        _ => Err(AccessError::SiteNotFound),
+    }
+}

@@ -1,0 +1,115 @@
+//! Subscribing: which of a site's leads reach whom, where, and signed with what (API.md §3).
+
+use serde_json::{Map, Value};
+
+use crate::egress::Reach;
+use crate::model::SubscriptionId;
+use crate::model::seal::CannotOpen;
+use crate::model::subscription::{DestinationUrl, Subscription, secret_context};
+use crate::store::{Found, NewSubscription, Replaced, StoreError};
+
+use super::Gateway;
+use super::access::Subscriber;
+use super::fields::{FieldErrors, required_text};
+
+const UNREACHABLE: &str = "This URL is not reachable from the internet.";
+const SECRET_TOO_LONG: &str = "Longer than maximum length 255.";
+
+/// A subscription as its partner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Where deliveries go, as it was given.
+    pub url: String,
+    /// What they are signed with.
+    pub secret: String,
+}
+
+/// Why a subscription is not shown or set.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscriptionError {
+    /// There is no such site (any more).
+    #[error("site not found")]
+    SiteNotFound,
+    /// There is none.
+    #[error("subscription not found")]
+    NotFound,
+    /// There are several: old data. Setting or removing mends it.
+    #[error("several subscriptions for one site and partner")]
+    Several,
+    /// Faults in the request's fields.
+    #[error("invalid fields")]
+    Invalid(FieldErrors),
+    /// The stored secret does not open.
+    #[error(transparent)]
+    Secret(#[from] CannotOpen),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Gateway {
+    /// The partner's subscription to the site.
+    pub async fn subscription(&self, by: Subscriber) -> Result<Shown, SubscriptionError> {
+        match self.store.subscription(by.partner, by.site).await? {
+            Found::None => Err(SubscriptionError::NotFound),
+            Found::Several => Err(SubscriptionError::Several),
+            Found::One(subscription) => self.shown(&subscription),
+        }
+    }
+
+    /// Sets the partner's subscription to the site. When this returns, every later change, and all that still waits,
+    /// goes to the new URL and is signed with the new secret.
+    pub async fn subscribe(&self, by: Subscriber, wish: &Map<String, Value>) -> Result<Shown, SubscriptionError> {
+        let (url, secret) = self.parse(wish).await.map_err(SubscriptionError::Invalid)?;
+        let context = secret_context(by.partner, by.site);
+        let subscription = NewSubscription {
+            id: SubscriptionId::random(&*self.entropy),
+            site: by.site,
+            partner: by.partner,
+            secret: self.keys.seal(secret.as_bytes(), &context, &*self.entropy),
+            url: url.clone(),
+            now: self.clock.now(),
+        };
+        match self.store.replace_subscription(subscription).await? {
+            Replaced::Done => Ok(Shown { url: url.as_str().to_owned(), secret }),
+            Replaced::NoSuchSite => Err(SubscriptionError::SiteNotFound),
+        }
+    }
+
+    /// Removes the partner's subscription to the site, if there is one. When this returns, nothing more is sent.
+    pub async fn unsubscribe(&self, by: Subscriber) -> Result<(), SubscriptionError> {
+        self.store.remove_subscription(by.partner, by.site, self.clock.now()).await?;
+        Ok(())
+    }
+
+    fn shown(&self, subscription: &Subscription) -> Result<Shown, SubscriptionError> {
+        let context = secret_context(subscription.partner, subscription.site);
+        let secret = self.keys.open(&subscription.secret, &context)?;
+        let secret = String::from_utf8(secret).map_err(|_| CannotOpen)?;
+        Ok(Shown { url: subscription.url.as_str().to_owned(), secret })
+    }
+
+    async fn parse(&self, wish: &Map<String, Value>) -> Result<(DestinationUrl, String), FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let url = match required_text(wish, "url", &mut errors).map(str::parse::<DestinationUrl>) {
+            Some(Ok(url)) if self.guard.check(&url).await == Reach::Forbidden => {
+                errors.add("url", UNREACHABLE);
+                None
+            }
+            Some(Ok(url)) => Some(url),
+            Some(Err(invalid)) => {
+                errors.add("url", invalid.to_string());
+                None
+            }
+            None => None,
+        };
+        let secret = required_text(wish, "secret", &mut errors);
+        if secret.is_some_and(|secret| secret.chars().count() > 255) {
+            errors.add("secret", SECRET_TOO_LONG);
+        }
+        match (url, secret) {
+            (Some(url), Some(secret)) => errors.or((url, secret.to_owned())),
+            _ => Err(errors),
+        }
+    }
+}

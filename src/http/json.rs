@@ -1,0 +1,72 @@
+//! JSON in and out: bodies of at most 1 MiB, and answers written as API.md prints them.
+
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+use serde_json::ser::Formatter;
+use serde_json::{Map, Value};
+
+use super::error::ApiError;
+
+/// The longest body that is read, in bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// How long a caller may take to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Reads a whole body.
+pub async fn read(body: Body) -> Result<Bytes, ApiError> {
+    let read = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Err(_) => Err(ApiError::BodyTimeout),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
+        Ok(Err(_)) => Err(ApiError::InvalidJson),
+    }
+}
+
+/// A body that must be a JSON object. Nesting beyond 128 levels is refused by the parser.
+pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    serde_json::from_slice(body).map_err(|_| ApiError::InvalidJson)
+}
+
+/// A body that must be a JSON list.
+pub fn list(body: &[u8]) -> Result<Vec<Value>, ApiError> {
+    serde_json::from_slice(body).map_err(|_| ApiError::InvalidJson)
+}
+
+/// An answer in JSON that nobody may cache.
+pub fn answer(status: StatusCode, value: &impl Serialize) -> Response {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Documented);
+    value.serialize(&mut serializer).expect("answers are made of JSON values, and memory takes what is written");
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, bytes).into_response()
+}
+
+/// Writes JSON with a blank after each colon and comma. That is how the answers are documented, and documented behaviour
+/// is kept to the byte: some partner may compare texts.
+struct Documented;
+
+impl Formatter for Documented {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+}

@@ -1,0 +1,77 @@
+//! Around every request: an id that joins the caller's answer to the operator's log, and a net for panics.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+use super::App;
+use super::error::ApiError;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where a request really comes from, with trusted proxies seen through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Wraps the routes.
+pub fn around(router: Router<App>, app: App) -> Router<App> {
+    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(app, observe))
+}
+
+/// Gives the request an id and its client's address, and logs how it went. The log has the path's pattern, not the query:
+/// codes and states travel there (OAuth checklist 120).
+async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = hex::encode(app.gateway.entropy.bytes::<8>());
+    let client = client_address(&request, &app.settings.trusted_proxies);
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
+    let client = client.map(|ClientAddress(address)| tracing::field::display(address));
+    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), client);
+    async move {
+        let mut response = next.run(request).await;
+        let status = response.status();
+        match status.is_server_error() {
+            true => tracing::error!(status = status.as_u16(), "answered"),
+            false => tracing::debug!(status = status.as_u16(), "answered"),
+        }
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    // The panic hook has logged message and place.
+    tracing::error!("a handler panicked");
+    ApiError::Internal.into_response()
+}
+
+/// The peer; or, if the peer is a trusted proxy, the nearest address in `X-Forwarded-For` that is not one.
+fn client_address(request: &Request, trusted: &[IpNet]) -> Option<ClientAddress> {
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut client = peer.ip().to_canonical();
+    if is_trusted(&client) {
+        let hops = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).collect();
+        for hop in hops.into_iter().rev() {
+            let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+            client = address.to_canonical();
+            if !is_trusted(&client) {
+                break;
+            }
+        }
+    }
+    Some(ClientAddress(client))
+}

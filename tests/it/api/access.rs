@@ -1,0 +1,110 @@
+//! Bearer tokens and Basic credentials on the APIs (`docs/api.md`, section 2 and 4; RFC 6750, RFC 7617).
+
+use std::time::Duration;
+
+use leadgate::model::source::Reach;
+use serde_json::json;
+
+use crate::harness::{Gate, JsonBody, answer};
+
+const NO_ERROR: &str = r#"Bearer realm="leadgate""#;
+const INVALID: &str = r#"Bearer realm="leadgate", error="invalid_token""#;
+
+#[tokio::test]
+async fn oauth_092_no_token_is_401_with_a_bare_challenge() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let path = cast.subscription();
+    for request in [gate.get(&path), gate.get(&path).basic_auth("portal", Some("x")), gate.get(&path).header("authorization", "Digest x")] {
+        let refused = answer(request).await;
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, NO_ERROR));
+        assert!(refused.json()["error"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn oauth_093_bad_and_expired_tokens_are_401_invalid_token() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let refused = answer(gate.get(&cast.subscription()).bearer_auth("lga_unknown")).await;
+    assert_eq!((refused.status, refused.header("www-authenticate")), (401, INVALID));
+    assert_eq!(answer(gate.get(&cast.subscription()).bearer_auth(&cast.token)).await.status, 404);
+    gate.clock.advance(Duration::from_secs(3600));
+    let expired = answer(gate.get(&cast.subscription()).bearer_auth(&cast.token)).await;
+    assert_eq!((expired.status, expired.header("www-authenticate")), (401, INVALID));
+}
+
+#[tokio::test]
+async fn oauth_095_two_credentials_or_a_malformed_header_are_400() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let twice = gate.get(&cast.subscription()).bearer_auth(&cast.token).bearer_auth(&cast.token);
+    let malformed = gate.get(&cast.subscription()).header("authorization", "Bearer a b");
+    for request in [twice, malformed] {
+        let refused = answer(request).await;
+        assert_eq!(refused.status, 400);
+        assert_eq!(refused.header("www-authenticate"), r#"Bearer realm="leadgate", error="invalid_request""#);
+    }
+}
+
+#[tokio::test]
+async fn oauth_096_the_scheme_is_read_in_any_case() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    for scheme in ["bearer", "BEARER", "Bearer"] {
+        let request = gate.get(&cast.subscription()).header("authorization", format!("{scheme} {}", cast.token));
+        assert_eq!(answer(request).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn oauth_097_a_token_in_query_or_body_is_no_credential() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let query = format!("{}?access_token={}", cast.subscription(), cast.token);
+    assert_eq!(answer(gate.get(&query)).await.status, 401);
+    let body = json!({"access_token": cast.token});
+    assert_eq!(answer(gate.request(reqwest::Method::PUT, &cast.subscription()).json_body(&body)).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_leads_api_takes_a_token_or_a_source_and_names_both_when_it_gets_neither() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let path = cast.rest("/users");
+    let refused = answer(gate.get(&path)).await;
+    let challenges: Vec<_> = refused.headers.get_all("www-authenticate").iter().map(|v| v.to_str().unwrap()).collect();
+    assert_eq!((refused.status, challenges), (401, vec![NO_ERROR, r#"Basic realm="leadgate", charset="UTF-8""#]));
+    assert_eq!(answer(gate.get(&path).bearer_auth(&cast.token)).await.status, 200);
+    let (username, password) = &cast.source;
+    assert_eq!(answer(gate.get(&path).basic_auth(username, Some(password))).await.status, 200);
+    for (username, password) in [("portal", "wrong"), ("nobody", password), ("", "")] {
+        let refused = answer(gate.get(&path).basic_auth(username, Some(password))).await;
+        assert_eq!(refused.status, 401);
+        assert_eq!(refused.header("www-authenticate"), r#"Basic realm="leadgate", charset="UTF-8""#);
+        assert_eq!(refused.text, r#"{"error": "Wrong username or password"}"#);
+    }
+}
+
+#[tokio::test]
+async fn a_source_for_named_sites_reaches_no_other() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let other = gate.site("www.other.com", &[]).await;
+    let (username, password) = gate.source("narrow", Reach::Only(vec![other.id])).await;
+    let at = |site| gate.get(&format!("/rest/sites/{site}/users")).basic_auth(&username, Some(&password));
+    assert_eq!(answer(at(other.id)).await.status, 200);
+    let refused = answer(at(cast.site.id)).await;
+    assert_eq!((refused.status, refused.text.as_str()), (404, r#"{"error": "Site not found"}"#));
+}
+
+#[tokio::test]
+async fn removing_a_source_or_a_partner_ends_its_access_at_once() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let (username, password) = &cast.source;
+    gate.store.remove_source(&username.parse().unwrap()).await.unwrap();
+    assert_eq!(answer(gate.get(&cast.rest("/users")).basic_auth(username, Some(password))).await.status, 401);
+    gate.store.remove_partner(&cast.partner.partner.slug, gate.now()).await.unwrap();
+    assert_eq!(answer(gate.get(&cast.rest("/users")).bearer_auth(&cast.token)).await.status, 401);
+}

@@ -1,0 +1,7 @@
+//! The APIs that programs speak, row by row of the contract.
+
+mod access;
+mod bad_input;
+mod idempotency;
+mod leads;
+mod subscription;
