@@ -1,12 +1,18 @@
 //! The verbs: what callers can have done. Each is a method of [`Gateway`]; transport and storage stay outside.
 
+pub mod login;
+pub mod oauth;
+pub mod passwords;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::passwords::Passwords;
 use crate::egress::Guard;
 use crate::model::seal::Keyring;
 use crate::model::{Clock, Entropy};
 use crate::store::SharedStore;
+pub use crate::store::StoreError;
 
 /// Everything that the verbs work with. Time, randomness and the network are parameters.
 #[derive(Clone)]
@@ -21,6 +27,8 @@ pub struct Gateway {
     pub entropy: Arc<dyn Entropy>,
     /// Which destinations may be reached.
     pub guard: Arc<Guard>,
+    /// Checks passwords, a few at a time.
+    pub passwords: Passwords,
     /// The operator's choices.
     pub policy: Policy,
 }
