@@ -1,7 +1,9 @@
 //! The outside: extract, one domain call, render.
 
+pub mod cookies;
 pub mod credentials;
 pub mod form;
+pub mod oauth;
 pub mod routes;
 
 use std::sync::Arc;
