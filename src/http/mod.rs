@@ -4,6 +4,7 @@ pub mod cookies;
 pub mod credentials;
 pub mod form;
 pub mod oauth;
+pub mod pages;
 pub mod routes;
 
 use std::sync::Arc;
