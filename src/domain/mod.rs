@@ -4,11 +4,15 @@ pub mod access;
 pub mod fields;
 pub mod housekeeping;
 pub mod leads;
+pub mod login;
+pub mod oauth;
+pub mod passwords;
 pub mod subscriptions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::passwords::Passwords;
 use crate::egress::Guard;
 use crate::model::seal::Keyring;
 use crate::model::{Clock, Entropy};
@@ -29,6 +33,8 @@ pub struct Gateway {
     pub entropy: Arc<dyn Entropy>,
     /// Which destinations may be reached.
     pub guard: Arc<Guard>,
+    /// Checks passwords, a few at a time.
+    pub passwords: Passwords,
     /// The operator's choices.
     pub policy: Policy,
 }

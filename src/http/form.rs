@@ -5,12 +5,16 @@
 //! (RFC 6749 §3.1, §3.2, Appendix B).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+/// How long a caller may take to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The text is not form-encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +42,9 @@ pub enum FormRefused {
     /// It ended too early.
     #[error("the body is incomplete")]
     Incomplete,
+    /// It did not arrive in time.
+    #[error("the body did not arrive in time")]
+    TooSlow,
     /// It is not form-encoded.
     #[error("the body is malformed: {0}")]
     Malformed(#[from] MalformedForm),
@@ -86,12 +93,13 @@ pub async fn read(request: Request<Body>, limit: usize) -> Result<Params, FormRe
     if !is_form(request.headers()) {
         return Err(FormRefused::ContentType);
     }
-    let body = Limited::new(request.into_body(), limit).collect().await;
-    let body = body.map_err(|cause| match cause.is::<LengthLimitError>() {
-        true => FormRefused::TooLong,
-        false => FormRefused::Incomplete,
-    })?;
-    Ok(Params::parse(&body.to_bytes())?)
+    let body = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Err(_) => Err(FormRefused::TooSlow),
+        Ok(Ok(body)) => Ok(Params::parse(&body.to_bytes())?),
+        Ok(Err(cause)) if cause.is::<LengthLimitError>() => Err(FormRefused::TooLong),
+        Ok(Err(_)) => Err(FormRefused::Incomplete),
+    }
 }
 
 /// Whether there is one `Content-Type` and it is a form's, in any case and with any parameters.

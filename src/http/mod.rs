@@ -1,12 +1,15 @@
 //! The outside: extract, one domain call, render.
 
 pub mod api;
+pub mod cookies;
 pub mod credentials;
 pub mod error;
 pub mod form;
 pub mod health;
 pub mod json;
 pub mod middleware;
+pub mod oauth;
+pub mod pages;
 pub mod routes;
 
 use std::sync::Arc;
@@ -39,6 +42,8 @@ pub struct HttpSettings {
 pub fn router(app: App) -> Router {
     let router = Router::new()
         .merge(api::routes())
+        .merge(oauth::routes())
+        .merge(pages::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(error::not_found)

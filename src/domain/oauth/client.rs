@@ -1,0 +1,40 @@
+//! Knowing a partner again at the token endpoint (RFC 6749 §2.3.1).
+
+use super::error::TokenError;
+use crate::domain::Gateway;
+use crate::model::partner::{Partner, Slug};
+use crate::model::token::{Credential, Plain};
+
+/// The client authentication of a request to a partner's OAuth endpoint.
+pub enum Presented {
+    /// None, or one that cannot be read.
+    Nothing,
+    /// `client_id` and secret. Several readings of the same header: one has to be right.
+    Pairs(Vec<(String, Plain<Credential>)>),
+}
+
+impl Gateway {
+    /// The partner with this slug, if the request is its own. Unknown partners and clients, other partners' clients and
+    /// wrong secrets are all the same refusal.
+    pub async fn authenticate_client(&self, slug: Option<&Slug>, presented: &Presented) -> Result<Partner, TokenError> {
+        let partner = match slug {
+            Some(slug) => self.store.partner_by_slug(slug).await?,
+            None => None,
+        };
+        let Presented::Pairs(pairs) = presented else { return Err(TokenError::InvalidClient) };
+        match partner {
+            Some(partner) if pairs.iter().any(|pair| is_client(&partner, pair)) => Ok(partner),
+            _ => {
+                tracing::info!(slug = slug.map(Slug::as_str), "client authentication failed");
+                Err(TokenError::InvalidClient)
+            }
+        }
+    }
+}
+
+/// Both halves are always looked at, and the secret's hash is compared in constant time.
+fn is_client(partner: &Partner, (client_id, secret): &(String, Plain<Credential>)) -> bool {
+    let secret_fits = secret.hash() == partner.secret;
+    let id_fits = client_id == partner.client_id.as_str();
+    secret_fits & id_fits
+}

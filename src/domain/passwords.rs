@@ -1,0 +1,173 @@
+//! Passwords: how they are hashed and checked.
+//!
+//! Argon2id is slow on purpose, and takes 19 MiB each time. So it runs off the async threads, and only as many at once as
+//! there are cores: many logins wait for each other, and nothing else waits for them.
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash as Phc;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use tokio::sync::Semaphore;
+
+use crate::model::Entropy;
+use crate::model::person::PasswordHash;
+
+/// The shortest new password, in characters.
+pub const MIN_CHARS: usize = 10;
+/// The longest password, in bytes.
+pub const MAX_BYTES: usize = 1024;
+
+/// Memory in KiB, passes and lanes: OWASP's first choice for argon2id.
+const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+const SALT: usize = 16;
+
+/// A new password cannot be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPassword {
+    /// Fewer than [`MIN_CHARS`] characters.
+    #[error("a password needs at least {MIN_CHARS} characters")]
+    TooShort,
+    /// More than [`MAX_BYTES`] bytes.
+    #[error("a password can have at most {MAX_BYTES} bytes")]
+    TooLong,
+}
+
+/// Hashes a new password. Takes tens of milliseconds.
+pub fn hash_password(password: &str, entropy: &dyn Entropy) -> Result<PasswordHash, InvalidPassword> {
+    if password.chars().count() < MIN_CHARS {
+        return Err(InvalidPassword::TooShort);
+    }
+    if password.len() > MAX_BYTES {
+        return Err(InvalidPassword::TooLong);
+    }
+    Ok(hash(password, entropy.bytes::<SALT>()))
+}
+
+/// Checks passwords, a few at a time.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    turns: Arc<Semaphore>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    /// It is not the password.
+    Wrong,
+    /// It is the password, and its hash is as it should be.
+    Right,
+    /// It is the password, but its hash is of older parameters; this is a better one.
+    Rehashed(PasswordHash),
+}
+
+impl Passwords {
+    /// At most `at_once` checks run at the same time.
+    pub fn new(at_once: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(at_once.max(1))) }
+    }
+
+    /// Whether `password` is what `stored` was made of. Without a stored hash the answer is no, after the same work: how
+    /// long it takes does not tell whether somebody exists.
+    pub async fn check(&self, password: &str, stored: Option<PasswordHash>, entropy: &dyn Entropy) -> Checked {
+        if password.len() > MAX_BYTES {
+            return Checked::Wrong;
+        }
+        let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let (password, salt) = (password.to_owned(), entropy.bytes::<SALT>());
+        let work = move || {
+            // Held until the work is done, also when nobody waits for it any more.
+            let _turn = turn;
+            check(&password, stored.as_ref(), salt)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(checked) => checked,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+}
+
+fn check(password: &str, stored: Option<&PasswordHash>, salt: [u8; SALT]) -> Checked {
+    let parsed = stored.map(|stored| Phc::new(&stored.0));
+    if let Some(Err(cause)) = &parsed {
+        tracing::error!(%cause, "a stored password hash cannot be read");
+    }
+    let Some(Ok(stored)) = parsed else {
+        hash(password, salt);
+        return Checked::Wrong;
+    };
+    match argon2id().verify_password(password.as_bytes(), &stored) {
+        Ok(()) if is_current(&stored) => Checked::Right,
+        Ok(()) => Checked::Rehashed(hash(password, salt)),
+        Err(_) => Checked::Wrong,
+    }
+}
+
+fn hash(password: &str, salt: [u8; SALT]) -> PasswordHash {
+    let hashed: Phc = argon2id()
+        .hash_password_with_salt(password.as_bytes(), &salt)
+        .expect("argon2 refuses only lengths that do not occur here");
+    PasswordHash(hashed.to_string())
+}
+
+fn is_current(stored: &Phc) -> bool {
+    let current = argon2id();
+    stored.algorithm == Algorithm::Argon2id.ident()
+        && stored.version == Some(Version::V0x13.into())
+        && Params::try_from(stored).is_ok_and(|params| {
+            (params.m_cost(), params.t_cost(), params.p_cost()) == (current.params().m_cost(), COST.1, COST.2)
+        })
+}
+
+fn argon2id() -> Argon2<'static> {
+    let (memory, passes, lanes) = COST;
+    let params = Params::new(memory, passes, lanes, None).expect("the parameters are within argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::OsEntropy;
+
+    async fn checked(password: &str, stored: Option<PasswordHash>) -> Checked {
+        Passwords::new(1).check(password, stored, &OsEntropy).await
+    }
+
+    #[tokio::test]
+    async fn only_the_password_itself_is_right() {
+        let stored = hash_password("correct horse", &OsEntropy).unwrap();
+        assert!(stored.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", stored.0);
+        assert_eq!(checked("correct horse", Some(stored.clone())).await, Checked::Right);
+        assert_eq!(checked("correct horse ", Some(stored.clone())).await, Checked::Wrong);
+        assert_eq!(checked("", Some(stored)).await, Checked::Wrong);
+        assert_eq!(checked("correct horse", None).await, Checked::Wrong);
+        assert_eq!(checked("correct horse", Some(PasswordHash("$1$x".into()))).await, Checked::Wrong);
+    }
+
+    #[tokio::test]
+    async fn long_passwords_are_never_cut() {
+        let long = "ü".repeat(MAX_BYTES / 2);
+        let stored = hash_password(&long, &OsEntropy).unwrap();
+        assert_eq!(checked(&long, Some(stored.clone())).await, Checked::Right);
+        assert_eq!(checked(&long[..MAX_BYTES - 2], Some(stored.clone())).await, Checked::Wrong);
+        assert_eq!(checked(&format!("{long}x"), Some(stored)).await, Checked::Wrong);
+        assert_eq!(hash_password(&format!("{long}x"), &OsEntropy), Err(InvalidPassword::TooLong));
+    }
+
+    #[test]
+    fn new_passwords_are_counted_in_characters() {
+        assert_eq!(hash_password("üüüüüüüüü", &OsEntropy), Err(InvalidPassword::TooShort));
+        assert!(hash_password("üüüüüüüüüü", &OsEntropy).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_weaker_hash_is_replaced() {
+        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
+        let stored: Phc = weak.hash_password_with_salt(b"correct horse", &[7; SALT]).unwrap();
+        let Checked::Rehashed(better) = checked("correct horse", Some(PasswordHash(stored.to_string()))).await else {
+            panic!("not replaced")
+        };
+        assert_eq!(checked("correct horse", Some(better)).await, Checked::Right);
+        assert_eq!(checked("wrong", Some(PasswordHash(stored.to_string()))).await, Checked::Wrong);
+    }
+}

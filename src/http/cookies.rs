@@ -1,0 +1,97 @@
+//! The two cookies: which browser this is, and who is logged in there.
+//!
+//! `SameSite=Lax`, because with `Strict` a user who arrives from a partner would look logged out (OWASP; checklist 31). On
+//! https they are `__Host-` cookies, which no other host, not even a subdomain, can plant.
+
+use std::time::Duration;
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+
+use crate::domain::login::SESSION_LIFE;
+use crate::model::token::{Browser, Kind, Plain, Session};
+
+/// A token that lives in a cookie.
+pub trait Cookie: Kind {
+    /// The cookie's name on plain http.
+    const NAME: &'static str;
+    /// How long the browser keeps it; `None`: until it is closed.
+    const LIFE: Option<Duration>;
+}
+
+impl Cookie for Session {
+    const NAME: &'static str = "leadgate_session";
+    const LIFE: Option<Duration> = Some(SESSION_LIFE);
+}
+
+impl Cookie for Browser {
+    const NAME: &'static str = "leadgate_browser";
+    const LIFE: Option<Duration> = None;
+}
+
+/// The cookie that the browser sent, if it has the form of one of ours.
+pub fn read<C: Cookie>(headers: &HeaderMap, secure: bool) -> Option<Plain<C>> {
+    let name = name::<C>(secure);
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+    values.find(|value| has_form::<C>(value)).map(Plain::received)
+}
+
+/// The value of `Set-Cookie` that gives the browser this token.
+pub fn set<C: Cookie>(token: &Plain<C>, secure: bool) -> HeaderValue {
+    let life = C::LIFE.map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default();
+    header(&format!("{}={}{life}", name::<C>(secure), token.expose()), secure)
+}
+
+/// The value of `Set-Cookie` that takes the token away.
+pub fn forget<C: Cookie>(secure: bool) -> HeaderValue {
+    header(&format!("{}=; Max-Age=0", name::<C>(secure)), secure)
+}
+
+fn header(pair: &str, secure: bool) -> HeaderValue {
+    let secure = if secure { "; Secure" } else { "" };
+    let text = format!("{pair}; Path=/; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&text).expect("our tokens are visible ASCII")
+}
+
+fn name<C: Cookie>(secure: bool) -> String {
+    format!("{}{}", if secure { "__Host-" } else { "" }, C::NAME)
+}
+
+/// Prefix and 64 hex digits: an empty or guessable value never becomes what a form is bound to.
+fn has_form<C: Cookie>(value: &str) -> bool {
+    value.strip_prefix(C::PREFIX).is_some_and(|rest| rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::OsEntropy;
+
+    fn sent(line: &str) -> HeaderMap {
+        HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(line).unwrap())])
+    }
+
+    #[test]
+    fn oauth_031_cookies_are_host_only_on_https_and_usable_on_loopback() {
+        let session = Plain::<Session>::received("lgs_1");
+        assert_eq!(
+            set(&session, true),
+            "__Host-leadgate_session=lgs_1; Max-Age=43200; Path=/; HttpOnly; SameSite=Lax; Secure"
+        );
+        let browser = Plain::<Browser>::received("lgb_1");
+        assert_eq!(set(&browser, false), "leadgate_browser=lgb_1; Path=/; HttpOnly; SameSite=Lax");
+        assert_eq!(forget::<Session>(false), "leadgate_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
+    }
+
+    #[test]
+    fn only_a_cookie_of_the_right_name_and_form_is_read() {
+        let token = Plain::<Browser>::generate(&OsEntropy);
+        let ours = format!("x=1; leadgate_browser=; leadgate_browser={}; y", token.expose());
+        assert_eq!(read::<Browser>(&sent(&ours), false).unwrap().expose(), token.expose());
+        assert!(read::<Browser>(&sent(&ours), true).is_none());
+        assert!(read::<Session>(&sent(&ours), false).is_none());
+        assert!(read::<Browser>(&sent("leadgate_browser=lgb_short"), false).is_none());
+    }
+}

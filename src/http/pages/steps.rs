@@ -1,0 +1,110 @@
+//! The forms that come back: login, sign-out, choice of site, decision. Each is a POST that is proven to come from a page
+//! of ours, in the same browser and for the same user.
+
+use axum::extract::{Request, State};
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+
+use super::error::PageError;
+use super::views;
+use super::visit::{Submission, see_page, see_partner};
+use crate::domain::oauth::consent::Approval;
+use crate::domain::oauth::flow::Form;
+use crate::http::routes::PartnerSlug;
+use crate::http::{App, cookies};
+use crate::model::SiteId;
+use crate::model::token::Session;
+
+/// Starts a session and goes on with the request; or shows the login page again, with the request kept.
+pub(super) async fn log_in(
+    State(app): State<App>,
+    PartnerSlug(slug): PartnerSlug,
+    request: Request,
+) -> Result<Response, PageError> {
+    let sent = Submission::read(&app, slug, request).await?;
+    sent.require(&app, Form::Login)?;
+    let field = |name| sent.fields.get(name).unwrap_or_default();
+    let (email, password) = (field("email"), field("password"));
+    let session = app.gateway.log_in(email, password, sent.visitor.session.as_ref()).await;
+    match session.map_err(|error| PageError::after_proof(&sent.asking, error))? {
+        Some(session) => {
+            let mut response = see_page(&sent.start_again());
+            response.headers_mut().append(SET_COOKIE, cookies::set(&session, app.settings.secure));
+            Ok(response)
+        }
+        None => Ok(views::login(&app, &sent.asking, &sent.visitor, Some(email))),
+    }
+}
+
+/// Ends the session and shows the login page, with the request kept.
+pub(super) async fn log_out(
+    State(app): State<App>,
+    PartnerSlug(slug): PartnerSlug,
+    request: Request,
+) -> Result<Response, PageError> {
+    let sent = Submission::read(&app, slug, request).await?;
+    sent.require(&app, Form::SignOut)?;
+    if let Some(session) = &sent.visitor.session {
+        app.gateway.log_out(session).await.map_err(|error| PageError::after_proof(&sent.asking, error))?;
+    }
+    let mut response = see_page(&sent.start_again());
+    response.headers_mut().append(SET_COOKIE, cookies::forget::<Session>(app.settings.secure));
+    Ok(response)
+}
+
+/// Goes back to the partner without an approval, whether or not somebody is logged in.
+pub(super) async fn cancel(
+    State(app): State<App>,
+    PartnerSlug(slug): PartnerSlug,
+    request: Request,
+) -> Result<Response, PageError> {
+    let sent = Submission::read(&app, slug, request).await?;
+    sent.require(&app, Form::Cancel)?;
+    Ok(see_partner(&app.gateway.deny(&sent.asking)))
+}
+
+/// Asks for consent for the chosen site.
+pub(super) async fn choose_site(
+    State(app): State<App>,
+    PartnerSlug(slug): PartnerSlug,
+    request: Request,
+) -> Result<Response, PageError> {
+    let sent = Submission::read(&app, slug, request).await?;
+    sent.require(&app, Form::Site)?;
+    let user = sent.user()?;
+    let site = app.gateway.own_site(user, chosen_site(&sent)?).await;
+    match site.map_err(|error| PageError::after_proof(&sent.asking, error))? {
+        Some(site) => Ok(views::consent(&app, &sent.asking, &sent.visitor, user, &site)),
+        None => Err(PageError::ForeignSite(sent.start_again())),
+    }
+}
+
+/// Carries out what the user decided.
+pub(super) async fn decide(
+    State(app): State<App>,
+    PartnerSlug(slug): PartnerSlug,
+    request: Request,
+) -> Result<Response, PageError> {
+    let sent = Submission::read(&app, slug, request).await?;
+    let site = chosen_site(&sent)?;
+    sent.require(&app, Form::Decision(site))?;
+    match sent.fields.get("decision") {
+        Some("approve") => approve(&app, &sent, site).await,
+        Some("deny") => Ok(see_partner(&app.gateway.deny(&sent.asking))),
+        _ => Err(PageError::Malformed),
+    }
+}
+
+async fn approve(app: &App, sent: &Submission, site: SiteId) -> Result<Response, PageError> {
+    let approval = app.gateway.approve(&sent.asking, sent.user()?, site).await;
+    match approval.map_err(|error| PageError::after_proof(&sent.asking, error))? {
+        Approval::Given(answer) => Ok(see_partner(&answer)),
+        Approval::Repeated => Err(PageError::Repeated(sent.start_again())),
+        Approval::NotOwner => Err(PageError::ForeignSite(sent.start_again())),
+    }
+}
+
+fn chosen_site(sent: &Submission) -> Result<SiteId, PageError> {
+    let site = sent.fields.get("site").and_then(|site| site.parse().ok());
+    site.ok_or_else(|| PageError::ForeignSite(sent.start_again()))
+}

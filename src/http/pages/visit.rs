@@ -1,0 +1,155 @@
+//! Who is visiting, and with which authorization request under way.
+
+use axum::extract::Request;
+use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::error::PageError;
+use crate::domain::StoreError;
+use crate::domain::oauth::authorize::{Answer, Asking, AuthorizationRequest};
+use crate::domain::oauth::flow::Form;
+use crate::http::form::{self, Params};
+use crate::http::{App, cookies};
+use crate::model::UserId;
+use crate::model::partner::Slug;
+use crate::model::person::User;
+use crate::model::token::{Browser, Plain, Session};
+
+/// The longest form that is read, in bytes: it carries a sealed request with a state of any length that fits a URL.
+const MAX_FORM: usize = 256 * 1024;
+
+/// A browser, as its cookies tell.
+pub(super) struct Visitor {
+    /// What its forms are bound to.
+    pub(super) browser: Plain<Browser>,
+    /// Whether the browser has to be given that cookie first.
+    new: bool,
+    /// The session that it presented.
+    pub(super) session: Option<Plain<Session>>,
+    /// Whose session that is, if it is alive.
+    pub(super) user: Option<User>,
+}
+
+impl Visitor {
+    /// Reads the cookies. A browser without one gets an identity, which reaches it with [`Visitor::greet`].
+    pub(super) async fn read(app: &App, headers: &HeaderMap) -> Result<Self, StoreError> {
+        let secure = app.settings.secure;
+        let session = cookies::read::<Session>(headers, secure);
+        let user = match &session {
+            Some(session) => app.gateway.session_user(session).await?,
+            None => None,
+        };
+        let known = cookies::read::<Browser>(headers, secure);
+        let new = known.is_none();
+        let browser = known.unwrap_or_else(|| Plain::generate(&*app.gateway.entropy));
+        Ok(Self { browser, new, session, user })
+    }
+
+    /// The `csrf_token` of a form that is shown to this visitor.
+    pub(super) fn form_token(&self, app: &App, form: Form, request: &AuthorizationRequest) -> String {
+        app.gateway.form_token(form, request, &self.browser, self.author_of(form))
+    }
+
+    /// Whose form it is: who logs in or turns back is nobody yet.
+    fn author_of(&self, form: Form) -> Option<UserId> {
+        match form {
+            Form::Login | Form::Cancel => None,
+            Form::SignOut | Form::Site | Form::Decision(_) => self.user.as_ref().map(|user| user.id),
+        }
+    }
+
+    /// Gives a new browser its cookie along with the answer.
+    pub(super) fn greet(&self, app: &App, mut response: Response) -> Response {
+        if self.new {
+            response.headers_mut().append(SET_COOKIE, cookies::set(&self.browser, app.settings.secure));
+        }
+        response
+    }
+}
+
+/// A form of ours that came back.
+pub(super) struct Submission {
+    /// Its fields.
+    pub(super) fields: Params,
+    /// Who sent it.
+    pub(super) visitor: Visitor,
+    /// The request that it carries.
+    pub(super) asking: Asking,
+}
+
+impl Submission {
+    /// Reads a form and opens the request in it. Whether it may have an effect is for [`Submission::require`] to say.
+    pub(super) async fn read(app: &App, slug: Option<Slug>, request: Request) -> Result<Self, PageError> {
+        let slug = slug.ok_or(PageError::UnknownPartner)?;
+        let visitor = Visitor::read(app, request.headers()).await?;
+        let fields = form::read(request, MAX_FORM).await?;
+        if fields.repeated().is_some() {
+            return Err(PageError::Malformed);
+        }
+        let sealed = fields.get("flow").ok_or(PageError::Malformed)?;
+        let asking = app.gateway.open_request(&slug, sealed, &visitor.browser).await?;
+        Ok(Self { fields, visitor, asking })
+    }
+
+    /// Refuses a form whose `csrf_token` was not made for just this form, request, browser and user.
+    pub(super) fn require(&self, app: &App, form: Form) -> Result<(), PageError> {
+        let token = self.fields.get("csrf_token").unwrap_or_default();
+        let (visitor, request) = (&self.visitor, &self.asking.request);
+        match app.gateway.is_form_token(token, form, request, &visitor.browser, visitor.author_of(form)) {
+            true => Ok(()),
+            false => Err(PageError::OutOfDate(self.start_again())),
+        }
+    }
+
+    /// The logged-in user.
+    pub(super) fn user(&self) -> Result<&User, PageError> {
+        self.visitor.user.as_ref().ok_or_else(|| PageError::OutOfDate(self.start_again()))
+    }
+
+    /// Where the same request starts from the beginning.
+    pub(super) fn start_again(&self) -> String {
+        start_again(&self.asking)
+    }
+}
+
+/// The path of a partner's authorization endpoint; the forms' own paths begin with it.
+pub(super) fn authorize_path(slug: &Slug) -> String {
+    format!("/{slug}/oauth/authorize/")
+}
+
+/// The path and query with which a request came, or would have come.
+pub(super) fn start_again(asking: &Asking) -> String {
+    let request = &asking.request;
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("response_type", "code");
+    query.append_pair("client_id", request.client_id.as_str());
+    query.append_pair("redirect_uri", request.redirect_uri.as_str());
+    query.append_pair("scope", &request.scopes.to_string());
+    append_optional(&mut query, request);
+    format!("{}?{}", authorize_path(&asking.partner.slug), query.finish())
+}
+
+fn append_optional(query: &mut url::form_urlencoded::Serializer<'_, String>, request: &AuthorizationRequest) {
+    if let Some(state) = &request.state {
+        query.append_pair("state", state);
+    }
+    if let Some(challenge) = &request.challenge {
+        query.append_pair("code_challenge", challenge.as_str()).append_pair("code_challenge_method", "S256");
+    }
+}
+
+/// Sends the browser to another page of ours. 303, so that it never posts again (RFC 9700 §4.12).
+pub(super) fn see_page(path: &str) -> Response {
+    see_other(path)
+}
+
+/// Sends the browser back to the partner.
+pub(super) fn see_partner(answer: &Answer) -> Response {
+    see_other(answer.location())
+}
+
+fn see_other(location: &str) -> Response {
+    let location = HeaderValue::from_str(location).expect("registered URIs and encoded queries are visible ASCII");
+    (StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response()
+}
