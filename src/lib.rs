@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod delivery;
+pub mod config;
 pub mod domain;
 pub mod egress;
 pub mod http;
