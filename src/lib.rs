@@ -13,3 +13,4 @@ pub mod egress;
 pub mod http;
 pub mod model;
 pub mod store;
+pub mod telemetry;
