@@ -6,7 +6,6 @@ mod layers;
 mod values;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -17,6 +16,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::model::seal::Keyring;
+use crate::store::DatabaseUrl;
 
 pub use error::SettingsError;
 pub use layers::{DEFAULTS, KEYS, variable};
@@ -26,7 +26,7 @@ use values::Reader;
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where the data is kept.
-    pub database_url: DatabaseUrlText,
+    pub database_url: DatabaseUrl,
     /// The gateway's address.
     pub listen: SocketAddr,
     /// Where browsers and partners reach it.
@@ -67,28 +67,6 @@ pub struct OAuthSettings {
     pub refresh_token_ttl: Duration,
     /// Life of an authorization code.
     pub code_ttl: Duration,
-}
-
-/// `database_url` as it was given; the store says what it means. It can hold a password, so `Debug` shows nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrlText(String);
-
-impl DatabaseUrlText {
-    /// The URL of a SQLite database in this file.
-    pub fn sqlite(path: &Path) -> Self {
-        Self(format!("sqlite:{}", path.display()))
-    }
-
-    /// The text, with the password if there is one.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for DatabaseUrlText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrlText(…)")
-    }
 }
 
 /// `public_url`: http or https, with a host, without user-info, query, fragment or a slash at its end.
@@ -132,9 +110,7 @@ impl Settings {
         let listen = reader.required("listen", address, |text| text.parse().ok())?;
         let url = "an http or https URL without query and fragment, such as https://leads.example.com";
         Ok(Self {
-            database_url: reader.required("database_url", "text such as sqlite:leadgate.db", |text| {
-                Some(DatabaseUrlText(text.to_owned()))
-            })?,
+            database_url: reader.required("database_url", "sqlite:PATH", |text| text.parse().ok())?,
             listen,
             public_url: reader.text("public_url", url, PublicUrl::parse)?.unwrap_or(PublicUrl::of(listen)),
             trusted_proxies: reader.list("trusted_proxies", NETWORKS, values::network)?,

@@ -63,10 +63,12 @@ impl Reader {
     /// What is wrong with a setting that was read but makes no sense.
     pub fn fault(&self, key: &'static str, expected: &'static str) -> SettingsError {
         let source = self.0.find_metadata(key).map(|metadata| metadata.name.to_string());
-        let shown = match key {
-            "secret_key" | "database_url" => None,
-            _ => self.0.find_value(key).ok().and_then(|value| items(&value)).map(|items| items.join(",")),
-        };
+        let shown = self.0.find_value(key).ok().and_then(|value| items(&value)).map(|items| items.join(","));
+        let shown = shown.filter(|text| match key {
+            "secret_key" => false,
+            "database_url" => !text.contains('@'), // what stands before it can be a password
+            _ => true,
+        });
         SettingsError::Value { key, source_name: source.unwrap_or_default(), expected, value: shown }
     }
 }

@@ -5,6 +5,7 @@ pub mod fields;
 pub mod housekeeping;
 pub mod leads;
 pub mod subscriptions;
+pub mod admin;
 
 use std::sync::Arc;
 use std::time::Duration;
