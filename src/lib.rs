@@ -7,6 +7,8 @@
 #![warn(missing_docs)]
 
 pub mod delivery;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod egress;
