@@ -14,5 +14,6 @@ pub mod domain;
 pub mod egress;
 pub mod http;
 pub mod model;
+pub mod sample;
 pub mod store;
 pub mod telemetry;
