@@ -7,8 +7,13 @@
 #![warn(missing_docs)]
 
 pub mod delivery;
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod egress;
 pub mod http;
 pub mod model;
+pub mod sample;
 pub mod store;
+pub mod telemetry;

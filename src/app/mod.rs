@@ -128,3 +128,8 @@ fn policy(settings: &Settings) -> Policy {
         retention: settings.delivery.retention,
     }
 }
+mod keys;
+mod office;
+
+pub use keys::KeyError;
+pub use office::{admin, examine, migrate};

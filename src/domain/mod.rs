@@ -8,6 +8,7 @@ pub mod login;
 pub mod oauth;
 pub mod passwords;
 pub mod subscriptions;
+pub mod admin;
 
 use std::sync::Arc;
 use std::time::Duration;

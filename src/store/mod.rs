@@ -23,6 +23,7 @@ pub use signals::{Signal, Signals};
 pub use subscriptions::{Found, NewSubscription, Replaced, Subscriptions};
 
 use crate::model::Timestamp;
+use crate::model::seal::Sealed;
 
 /// The whole store, as one engine offers it.
 #[async_trait]
@@ -37,6 +38,12 @@ pub trait Store: Directory + OAuth + Subscriptions + Leads + Deliveries + std::f
     /// deliveries that finished before `finished_before`, and what removed sites left. Returns how many; callers
     /// repeat until it is 0, so that each transaction stays short.
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize>;
+
+    /// The sealed value by which a wrong `secret_key` is noticed; `None` before the first start.
+    async fn key_check(&self) -> Result<Option<Sealed>>;
+
+    /// Keeps that value, unless there is one already.
+    async fn set_key_check(&self, check: Sealed) -> Result<()>;
 
     /// Finishes what was accepted and closes the database. Later calls fail with [`StoreError::Unavailable`].
     async fn close(&self);

@@ -1,0 +1,46 @@
+//! What the commands need beside, or without, a running gateway: the store and the operator's verbs.
+
+use std::sync::Arc;
+
+use super::keys;
+use crate::config::Settings;
+use crate::domain::admin::Admin;
+use crate::model::{OsEntropy, SystemClock};
+use crate::store::{self, DatabaseUrl, OpenError, Purpose};
+
+/// Opens the database for one command; a gateway may be serving it at the same time. The caller closes the store.
+pub async fn admin(settings: &Settings) -> Result<Admin, OpenError> {
+    let store = store::open(&settings.database_url, Purpose::Command).await?;
+    Ok(Admin { store, clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) })
+}
+
+/// Brings the database up to date. Returns the names of the migrations that were applied, in order.
+pub async fn migrate(settings: &Settings) -> Result<Vec<String>, OpenError> {
+    store::migrate(&settings.database_url).await
+}
+
+/// What would keep a gateway from starting with these settings. Changes nothing; that there is no database yet is no
+/// problem, if it can be made.
+pub async fn examine(settings: &Settings) -> Vec<String> {
+    let DatabaseUrl::Sqlite(path) = &settings.database_url;
+    if !path.exists() {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        return match folder {
+            Some(folder) if !folder.is_dir() => {
+                vec![format!("there is no folder {} for the database", folder.display())]
+            }
+            _ => Vec::new(),
+        };
+    }
+    let store = match store::open(&settings.database_url, Purpose::Check).await {
+        Ok(store) => store,
+        Err(error) => return vec![error.to_string()],
+    };
+    let mut problems = Vec::new();
+    match store.ping().await {
+        Ok(()) => problems.extend(keys::examine(settings, &store).await.err().map(|error| error.to_string())),
+        Err(error) => problems.push(error.to_string()),
+    }
+    store.close().await;
+    problems
+}

@@ -1,0 +1,89 @@
+//! `leadgate partner`: integration partners. A client secret is printed once, when it is made.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::arguments::display_name;
+use super::error::CliError;
+use super::output::Output;
+use crate::domain::admin::{Admin, PartnerCredentials};
+use crate::model::partner::{Partner, RedirectUri, Slug};
+
+#[derive(Debug, Subcommand)]
+pub enum PartnerCommand {
+    /// Add a partner; its client secret is shown once
+    Add {
+        /// The first segment of its paths: a-z, 0-9 and dashes
+        slug: Slug,
+        /// How pages call it
+        #[arg(long, value_parser = display_name)]
+        name: String,
+        /// Where its users may be sent back to, exactly; can be repeated
+        #[arg(long = "redirect-uri", value_name = "URI", required = true)]
+        redirect_uris: Vec<RedirectUri>,
+        /// Do not send the partner the changes that it made itself
+        #[arg(long)]
+        no_echo: bool,
+    },
+    /// List all partners
+    List,
+    /// Make a new client secret, shown once; the old one is worthless at once
+    RotateSecret {
+        /// The partner
+        slug: Slug,
+    },
+    /// Remove a partner, its tokens and its subscriptions
+    Remove {
+        /// The partner
+        slug: Slug,
+    },
+}
+
+impl PartnerCommand {
+    pub async fn run(self, admin: &Admin, output: &Output) -> Result<(), CliError> {
+        match self {
+            PartnerCommand::Add { slug, name, redirect_uris, no_echo } => {
+                let made = admin.add_partner(slug, name, redirect_uris, !no_echo).await?;
+                show_once(&made, "Added", output)
+            }
+            PartnerCommand::List => list(&admin.partners().await?, output),
+            PartnerCommand::RotateSecret { slug } => {
+                show_once(&admin.rotate_partner_secret(&slug).await?, "Made a new secret for", output)
+            }
+            PartnerCommand::Remove { slug } => {
+                admin.remove_partner(&slug).await?;
+                output.show(&json!({ "slug": slug.as_str() }), format!("Removed {slug}."))
+            }
+        }
+    }
+}
+
+fn show_once(made: &PartnerCredentials, done: &str, output: &Output) -> Result<(), CliError> {
+    let (slug, id, secret) = (made.slug.as_str(), made.client_id.as_str(), made.client_secret.expose());
+    let text = format!("{done} {slug}. The secret is shown only now.\nclient_id      {id}\nclient_secret  {secret}");
+    output.show(&json!({ "slug": slug, "client_id": id, "client_secret": secret }), text)
+}
+
+fn document(partner: &Partner) -> Value {
+    let uris: Vec<_> = partner.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    json!({
+        "slug": partner.slug.as_str(),
+        "name": partner.name,
+        "client_id": partner.client_id.as_str(),
+        "redirect_uris": uris,
+        "echo": partner.echo,
+        "created": partner.created.to_string(),
+    })
+}
+
+fn list(partners: &[Partner], output: &Output) -> Result<(), CliError> {
+    let row = |partner: &Partner| {
+        let uris: Vec<_> = partner.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        let echo = if partner.echo { "yes" } else { "no" };
+        let id = partner.client_id.as_str();
+        vec![partner.slug.to_string(), partner.name.clone(), id.to_owned(), echo.to_owned(), uris.join(" ")]
+    };
+    let rows: Vec<_> = partners.iter().map(row).collect();
+    let heads = ["SLUG", "NAME", "CLIENT_ID", "ECHO", "REDIRECT URIS"];
+    output.list(partners.iter().map(document).collect(), &heads, &rows, "There are no partners yet.")
+}

@@ -1,0 +1,89 @@
+//! `leadgate user`: people who log in.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::arguments::display_name;
+use super::error::CliError;
+use super::output::Output;
+use super::secret_input;
+use crate::domain::admin::Admin;
+use crate::domain::passwords::hash_password;
+use crate::model::person::{Email, PasswordHash, User};
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a person; the password is asked for
+    Add {
+        /// What the person logs in with
+        email: Email,
+        /// How pages address the person
+        #[arg(long, value_parser = display_name)]
+        name: Option<String>,
+        /// Also show the person the console
+        #[arg(long)]
+        operator: bool,
+        /// Read the password from stdin
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Set a person's password; it is asked for, and all browsers are logged out
+    Passwd {
+        /// Who
+        email: Email,
+        /// Read the password from stdin
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List everybody
+    List,
+    /// Remove a person, and what it allowed partners to do
+    Remove {
+        /// Who
+        email: Email,
+    },
+}
+
+impl UserCommand {
+    pub async fn run(self, admin: &Admin, output: &Output) -> Result<(), CliError> {
+        match self {
+            UserCommand::Add { email, name, operator, password_stdin } => {
+                let password = new_password(password_stdin, admin)?;
+                let user = admin.add_user(email, name.unwrap_or_default(), operator, password).await?;
+                output.show(&identity(&user), format!("Added {}.", user.email))
+            }
+            UserCommand::Passwd { email, password_stdin } => {
+                let user = admin.user(&email).await?;
+                admin.set_password(&email, new_password(password_stdin, admin)?).await?;
+                output.show(&identity(&user), format!("Set the password of {email} and logged it out everywhere."))
+            }
+            UserCommand::List => list(&admin.users().await?, output),
+            UserCommand::Remove { email } => {
+                let user = admin.user(&email).await?;
+                admin.remove_user(&email).await?;
+                output.show(&identity(&user), format!("Removed {email}."))
+            }
+        }
+    }
+}
+
+fn new_password(from_stdin: bool, admin: &Admin) -> Result<PasswordHash, CliError> {
+    Ok(hash_password(&secret_input::new_password(from_stdin)?, &*admin.entropy)?)
+}
+
+fn identity(user: &User) -> Value {
+    json!({ "id": user.id.to_string(), "email": user.email.as_str() })
+}
+
+fn list(users: &[User], output: &Output) -> Result<(), CliError> {
+    let document = |user: &User| {
+        let (id, email) = (user.id.to_string(), user.email.as_str());
+        json!({ "id": id, "email": email, "name": user.name, "operator": user.operator, "created": user.created.to_string() })
+    };
+    let row = |user: &User| {
+        let role = if user.operator { "operator" } else { "" };
+        vec![user.email.to_string(), user.name.clone(), role.to_owned()]
+    };
+    let rows: Vec<_> = users.iter().map(row).collect();
+    output.list(users.iter().map(document).collect(), &["EMAIL", "NAME", "ROLE"], &rows, "There are no users yet.")
+}

@@ -1,0 +1,184 @@
+//! The operator's settings: read once at the start, from `default.toml`, the file and the environment, and typed.
+
+mod error;
+pub mod key_file;
+mod layers;
+mod values;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::model::seal::Keyring;
+use crate::store::DatabaseUrl;
+
+pub use error::SettingsError;
+pub use layers::{DEFAULTS, KEYS, variable};
+use values::Reader;
+
+/// Every setting, as `default.toml` describes it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the data is kept.
+    pub database_url: DatabaseUrl,
+    /// The gateway's address.
+    pub listen: SocketAddr,
+    /// Where browsers and partners reach it.
+    pub public_url: PublicUrl,
+    /// Whose `X-Forwarded-*` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What encrypts subscription secrets; `None`: the key file beside the SQLite database.
+    pub secret_key: Option<Arc<Keyring>>,
+    /// The metrics page's address; `None`: no metrics.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How leads go out.
+    pub delivery: DeliverySettings,
+    /// Lives of codes and tokens.
+    pub oauth: OAuthSettings,
+}
+
+/// How leads go out.
+#[derive(Debug, Clone)]
+pub struct DeliverySettings {
+    /// Networks that may be reached although they are not public.
+    pub allow_networks: Vec<IpNet>,
+    /// The wait after each failed attempt; at least one.
+    pub retry_schedule: Vec<Duration>,
+    /// How long an attempt may take as a whole.
+    pub timeout: Duration,
+    /// Requests under way at once to one subscription.
+    pub max_per_subscription: NonZeroUsize,
+    /// Finished deliveries are deleted after this.
+    pub retention: Duration,
+}
+
+/// Lives of codes and tokens.
+#[derive(Debug, Clone)]
+pub struct OAuthSettings {
+    /// Life of an access token.
+    pub access_token_ttl: Duration,
+    /// Life of a refresh token.
+    pub refresh_token_ttl: Duration,
+    /// Life of an authorization code.
+    pub code_ttl: Duration,
+}
+
+/// `public_url`: http or https, with a host, without user-info, query, fragment or a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl PublicUrl {
+    /// Parses it; slashes at the end are removed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let bare = url.username().is_empty() && url.password().is_none();
+        let plain = url.query().is_none() && url.fragment().is_none();
+        (web && bare && plain).then(|| Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    /// The default: plain HTTP at the address that is listened on.
+    pub fn of(listen: SocketAddr) -> Self {
+        Self::parse(&format!("http://{listen}")).expect("an address and a port are a URL's authority")
+    }
+
+    /// The URL, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether browsers come by https.
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+}
+
+impl Settings {
+    /// Reads all settings; what the environment sets wins over the file.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, SettingsError> {
+        let reader = Reader(layers::layered(file, environment)?);
+        let address = "an address and port such as 127.0.0.1:8080";
+        let listen = reader.required("listen", address, |text| text.parse().ok())?;
+        let url = "an http or https URL without query and fragment, such as https://leads.example.com";
+        Ok(Self {
+            database_url: reader.required("database_url", "sqlite:PATH", |text| text.parse().ok())?,
+            listen,
+            public_url: reader.text("public_url", url, PublicUrl::parse)?.unwrap_or(PublicUrl::of(listen)),
+            trusted_proxies: reader.list("trusted_proxies", NETWORKS, values::network)?,
+            secret_key: secret_key(&reader)?,
+            metrics_listen: reader.text("metrics_listen", address, |text| text.parse().ok())?,
+            delivery: DeliverySettings::read(&reader)?,
+            oauth: OAuthSettings::read(&reader)?,
+        })
+    }
+
+    /// The settings once the listener is bound to `address`: where `listen` left the port open, the default
+    /// `public_url` names the one that the system chose.
+    pub fn bound_to(self, address: SocketAddr) -> Self {
+        let was_default = self.public_url == PublicUrl::of(self.listen);
+        let public_url = if was_default { PublicUrl::of(address) } else { self.public_url };
+        Self { listen: address, public_url, ..self }
+    }
+}
+
+const NETWORKS: &str = "a list of networks such as 10.0.0.0/8";
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn secret_key(reader: &Reader) -> Result<Option<Arc<Keyring>>, SettingsError> {
+    let expected = "32 bytes in hex (64 digits), or a list of such keys";
+    let keys = reader.list("secret_key", expected, |key| Keyring::parse(key).ok().map(|_| key.to_owned()))?;
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let keyring = Keyring::parse(&keys.join(",")).expect("each key was parsed");
+    Ok(Some(Arc::new(keyring)))
+}
+
+impl DeliverySettings {
+    fn read(reader: &Reader) -> Result<Self, SettingsError> {
+        let count = |text: &str| text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= 1000);
+        Ok(Self {
+            allow_networks: reader.list("delivery.allow_networks", NETWORKS, values::network)?,
+            retry_schedule: retry_schedule(reader)?,
+            timeout: reader.duration("delivery.timeout", "a duration from 1s to 5m", SECOND..=5 * MINUTE)?,
+            max_per_subscription: reader.required("delivery.max_per_subscription", "a number from 1 to 1000", count)?,
+            retention: reader.duration("delivery.retention", "a duration from 1h to 3650d", HOUR..=3650 * DAY)?,
+        })
+    }
+}
+
+fn retry_schedule(reader: &Reader) -> Result<Vec<Duration>, SettingsError> {
+    let expected = "a list of 1 to 50 durations from 1s to 7d";
+    let wait = |text: &str| values::duration(text).filter(|wait| (SECOND..=7 * DAY).contains(wait));
+    let waits = reader.list("delivery.retry_schedule", expected, wait)?;
+    if !(1..=50).contains(&waits.len()) {
+        return Err(reader.fault("delivery.retry_schedule", expected));
+    }
+    Ok(waits)
+}
+
+impl OAuthSettings {
+    fn read(reader: &Reader) -> Result<Self, SettingsError> {
+        let refresh = "a duration from 1h to 3650d";
+        Ok(Self {
+            access_token_ttl: reader.duration("oauth.access_token_ttl", "a duration from 1m to 24h", MINUTE..=DAY)?,
+            refresh_token_ttl: reader.duration("oauth.refresh_token_ttl", refresh, HOUR..=3650 * DAY)?,
+            code_ttl: reader.duration("oauth.code_ttl", "a duration from 1s to 10m", SECOND..=10 * MINUTE)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Counters for Prometheus, in the OpenMetrics text format, on an address of their own.
+//!
+//! The rooms below know nothing of them: requests and leads are counted around the router, where the answer says
+//! everything, and deliveries by whoever wires the driver.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    leads: Family<LeadLabels, Counter>,
+    deliveries: Family<DeliveryLabels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LeadLabels {
+    result: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// All counters at zero.
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("leadgate");
+        let (requests, leads, deliveries) = (Family::default(), Family::default(), Family::default());
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", build);
+        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("leads_accepted", "Requests that sent a lead in, by what they did to it", leads.clone());
+        registry.register("delivery_attempts", "Attempts to deliver a change, by outcome", deliveries.clone());
+        Arc::new(Self { registry, requests, leads, deliveries })
+    }
+
+    /// Counts an attempt to deliver; `outcome` is a fixed word such as `delivered` or `retry`.
+    pub fn count_delivery(&self, outcome: &'static str) {
+        self.deliveries.get_or_create(&DeliveryLabels { outcome }).inc();
+    }
+
+    /// Puts the counting of requests and leads around a router.
+    pub fn around(self: Arc<Self>, router: Router) -> Router {
+        router.layer(from_fn_with_state(self, count_request))
+    }
+
+    /// The page that Prometheus reads.
+    pub fn render(&self) -> String {
+        let mut page = String::new();
+        encode(&mut page, &self.registry).expect("writing to a string cannot fail");
+        page
+    }
+
+    fn count_answer(&self, method: String, route: String, answer: &Response) {
+        self.requests.get_or_create(&RequestLabels { method, route, status: answer.status().as_u16() }).inc();
+        let result = answer.headers().get("x-leadgate-result").and_then(|value| value.to_str().ok());
+        if let (Some(result), true) = (result, answer.status().is_success()) {
+            self.leads.get_or_create(&LeadLabels { result: result.to_owned() }).inc();
+        }
+    }
+}
+
+/// Labels take only values from fixed sets, so that callers cannot make the page grow.
+async fn count_request(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let method = match request.method().as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let answer = next.run(request).await;
+    metrics.count_answer(method, route, &answer);
+    answer
+}
+
+/// Serves the metrics page until `stopped`.
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let router = Router::new().route("/metrics", get(page)).with_state(metrics);
+    axum::serve(listener, router).with_graceful_shutdown(stopped).await
+}
+
+async fn page(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.render())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_and_leads_are_counted_by_route_and_result() {
+        let metrics = Metrics::new();
+        let answer = || async { ([("x-leadgate-result", "created")], "{}") };
+        let router = metrics.clone().around(Router::new().route("/rest/{site}", get(answer)));
+        for path in ["/rest/a", "/rest/b", "/nowhere"] {
+            router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        }
+        metrics.count_delivery("delivered");
+        let page = metrics.render();
+        for line in [
+            r#"leadgate_http_requests_total{method="GET",route="/rest/{site}",status="200"} 2"#,
+            r#"leadgate_http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
+            r#"leadgate_leads_accepted_total{result="created"} 2"#,
+            r#"leadgate_delivery_attempts_total{outcome="delivered"} 1"#,
+            concat!(r#"leadgate_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
+        ] {
+            assert!(page.contains(line), "{line} is not in\n{page}");
+        }
+    }
+}

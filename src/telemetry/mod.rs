@@ -1,0 +1,31 @@
+//! What an operator sees of a running gateway: logs on stderr, and metrics for Prometheus.
+
+mod metrics;
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+pub use metrics::{Metrics, serve};
+
+/// The log filter in the environment is not one.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} is not a log filter such as info or leadgate=debug: {cause}")]
+pub struct InvalidFilter {
+    variable: &'static str,
+    cause: tracing_subscriber::filter::ParseError,
+}
+
+/// Starts logging to stderr. The filter comes from `LEADGATE_LOG`, or else from `RUST_LOG`, or else is `default`.
+pub fn log_to_stderr(default: &str) -> Result<(), InvalidFilter> {
+    let set = |variable| std::env::var(variable).ok().filter(|filter| !filter.is_empty()).map(|f| (variable, f));
+    let (variable, filter) =
+        set("LEADGATE_LOG").or_else(|| set("RUST_LOG")).unwrap_or(("LEADGATE_LOG", default.to_owned()));
+    let filter = EnvFilter::try_new(filter).map_err(|cause| InvalidFilter { variable, cause })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    Ok(())
+}
