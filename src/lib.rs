@@ -6,10 +6,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod delivery;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod delivery;
 pub mod domain;
 pub mod egress;
 pub mod http;

@@ -1,8 +1,8 @@
 //! Why a command failed: always one line for people.
 
 use std::io;
-use std::net::SocketAddr;
 
+use crate::app::StartError;
 use crate::config::SettingsError;
 use crate::domain::admin::AdminError;
 use crate::domain::passwords::InvalidPassword;
@@ -46,14 +46,18 @@ pub enum CliError {
     /// The two passwords that were typed differ.
     #[error("the two passwords differ")]
     PasswordsDiffer,
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {cause}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's words.
-        cause: io::Error,
-    },
+    /// The gateway does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no HTTP client.
+    #[error("cannot set up the HTTP client: {0}")]
+    Client(String),
+    /// There is no room for the demo's data.
+    #[error("cannot make a temporary folder: {0}")]
+    DemoFolder(io::Error),
+    /// The demo's own leads are refused.
+    #[error("cannot send a lead to the demo: {0}")]
+    DemoLead(String),
     /// The async runtime did not start.
     #[error("cannot start: {0}")]
     Runtime(io::Error),

@@ -4,10 +4,13 @@
 mod arguments;
 mod check;
 mod delivery;
+mod demo;
 mod error;
+mod listen;
 mod migrate;
 mod output;
 mod partner;
+mod running;
 mod secret_input;
 mod serve;
 mod site;
@@ -44,10 +47,14 @@ struct Cli {
 enum Command {
     /// Run the gateway: APIs, web pages and deliveries
     Serve,
+    /// Run the gateway on throw-away data, with a sample partner application beside it
+    Demo,
     /// Bring the database up to date
     Migrate,
     /// Check settings, database and key
     Check,
+    /// Receive deliveries, check their signatures, print them, and pass them on
+    Listen(listen::ListenArgs),
     #[command(flatten)]
     Office(OfficeCommand),
 }
@@ -100,6 +107,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let settings = || Settings::load(cli.config.as_deref(), std::env::vars_os());
     match cli.command {
         Command::Serve => serve::run(settings()?).await?,
+        Command::Demo => demo::run(&output).await?,
+        Command::Listen(args) => listen::run(args, &output).await?,
         Command::Migrate => migrate::run(&settings()?, &output).await?,
         Command::Check => return check::run(settings(), &output).await,
         Command::Office(command) => {

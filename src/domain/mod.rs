@@ -1,6 +1,7 @@
 //! The verbs: what callers can have done. Each is a method of [`Gateway`]; transport and storage stay outside.
 
 pub mod access;
+pub mod admin;
 pub mod fields;
 pub mod housekeeping;
 pub mod leads;
@@ -8,7 +9,6 @@ pub mod login;
 pub mod oauth;
 pub mod passwords;
 pub mod subscriptions;
-pub mod admin;
 
 use std::sync::Arc;
 use std::time::Duration;

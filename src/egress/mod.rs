@@ -15,3 +15,4 @@ pub use error::SendError;
 pub use guard::{Guard, LOOKUP_TIMEOUT, Reach};
 pub use public::is_public;
 pub use resolve::{Resolve, SystemResolver};
+pub use tls::config as tls_config;
