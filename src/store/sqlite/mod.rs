@@ -7,6 +7,7 @@ mod deliveries;
 mod directory;
 mod error;
 mod file;
+mod key_check;
 mod leads;
 mod migrate;
 mod oauth;
@@ -34,6 +35,7 @@ use self::statements::Statements;
 use self::writer::{Durability, Tx, Writer};
 use super::{OpenError, Purpose, Result, Signals, Store, StoreError};
 use crate::model::Timestamp;
+use crate::model::seal::Sealed;
 
 /// A store in a SQLite file.
 pub struct SqliteStore {
@@ -173,6 +175,14 @@ impl Store for SqliteStore {
 
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize> {
         self.write(Durability::Relaxed, move |tx| purge::purge(tx, now, finished_before, limit)).await
+    }
+
+    async fn key_check(&self) -> Result<Option<Sealed>> {
+        self.read(|db| key_check::read(db)).await
+    }
+
+    async fn set_key_check(&self, check: Sealed) -> Result<()> {
+        self.write(Durability::Full, move |tx| key_check::write_first(tx, &check)).await
     }
 
     async fn close(&self) {

@@ -241,3 +241,11 @@ CREATE TABLE attempts (
     response     TEXT    NOT NULL,
     PRIMARY KEY (delivery_seq, number)
 ) STRICT, WITHOUT ROWID;
+
+-- The operator's key -------------------------------------------------------------------------------------------------
+
+-- One row: a word that only the right secret_key opens.
+CREATE TABLE key_check (
+    only_row INTEGER NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    sealed   BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
