@@ -1,1 +1,6 @@
+//! The specification: what Leadgate does, seen from outside.
 
+mod api;
+mod harness;
+mod house_rules;
+mod pages;
