@@ -1,4 +1,17 @@
-//! Which addresses may be reached, and the HTTP client that obeys.
+//! Which addresses may be reached, and the HTTP client that obeys (API.md §5: "only public addresses are ever connected
+//! to, checked on the resolved address that is really dialled").
 
-/// Decides which destinations may be reached.
-pub struct Guard {}
+mod answer;
+mod client;
+mod error;
+mod guard;
+mod public;
+mod resolve;
+mod tls;
+
+pub use answer::{Answer, MAX_ANSWER};
+pub use client::{Client, ClientError};
+pub use error::SendError;
+pub use guard::{Guard, LOOKUP_TIMEOUT, Reach};
+pub use public::is_public;
+pub use resolve::{Resolve, SystemResolver};

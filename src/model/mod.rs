@@ -10,6 +10,7 @@ pub mod partner;
 pub mod person;
 pub mod scope;
 pub mod seal;
+pub mod signature;
 pub mod site;
 pub mod source;
 pub mod subscription;

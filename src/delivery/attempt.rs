@@ -1,0 +1,116 @@
+//! One attempt: sign, send, judge. It sits in a place of the board and gives it back whatever happens.
+
+use std::sync::Arc;
+
+use futures_util::future::{AbortRegistration, Abortable};
+
+use super::board::{Seat, Start};
+use super::driver::Shared;
+use super::outcome::{Meaning, meaning};
+use super::schedule::after_failure;
+use super::sign;
+use crate::egress::{Answer, SendError};
+use crate::model::Timestamp;
+use crate::model::delivery::{Attempt, Leased, Outcome, Verdict};
+use crate::model::seal::CannotOpen;
+use crate::model::subscription::secret_context;
+use crate::model::time::until;
+
+/// Begins attempts, each as a task of its own.
+pub(super) fn begin(shared: &Arc<Shared>, starts: Vec<Start>) {
+    for Start { delivery, registration, seat } in starts {
+        let place = Place { shared: shared.clone(), seat: Some(seat) };
+        tokio::spawn(run(place, delivery, registration));
+    }
+}
+
+/// A place that is given back even if the attempt breaks down.
+struct Place {
+    shared: Arc<Shared>,
+    seat: Option<Seat>,
+}
+
+impl Place {
+    fn give_back(&mut self, outcome: Option<Outcome>) {
+        let Some(seat) = self.seat.take() else { return };
+        let next = self.shared.board().settle(&seat, outcome, self.shared.clock.now());
+        begin(&self.shared, next.starts);
+        if next.lease {
+            self.shared.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Otherwise a bug in one attempt would cost a place for ever. The delivery's lease runs out by itself. When
+        // the runtime itself goes down, nothing more can begin.
+        if self.seat.is_some() && tokio::runtime::Handle::try_current().is_ok() {
+            tracing::error!("an attempt broke down");
+            self.give_back(None);
+        }
+    }
+}
+
+async fn run(mut place: Place, delivery: Leased, registration: AbortRegistration) {
+    let shared = place.shared.clone();
+    let started = shared.clock.now();
+    // Checks before it sends anything whether the place was recalled already.
+    let sent = Abortable::new(send(&shared, &delivery, started), registration).await;
+    let outcome = match sent {
+        Ok(result) => judge(&shared, &delivery, started, result),
+        Err(_aborted) => {
+            tracing::debug!(delivery = %delivery.id, subscription = %delivery.subscription, "attempt aborted");
+            Outcome { delivery: delivery.id, lease: delivery.lease, attempt: None, verdict: Verdict::Release }
+        }
+    };
+    place.give_back(Some(outcome));
+}
+
+async fn send(shared: &Shared, delivery: &Leased, now: Timestamp) -> Result<Result<Answer, SendError>, CannotOpen> {
+    let secret = shared.keys.open(&delivery.secret, &secret_context(delivery.partner, delivery.site))?;
+    let headers = sign::headers(delivery, &secret, now);
+    Ok(shared.client.post(&delivery.url, headers, delivery.body.clone(), shared.policy.timeout).await)
+}
+
+fn judge(
+    shared: &Shared,
+    delivery: &Leased,
+    started: Timestamp,
+    result: Result<Result<Answer, SendError>, CannotOpen>,
+) -> Outcome {
+    let now = shared.clock.now();
+    let meaning = match &result {
+        Ok(sent) => meaning(sent, now),
+        Err(CannotOpen) => {
+            tracing::error!(subscription = %delivery.subscription, site = %delivery.site,
+                "the subscription's secret cannot be decrypted: is the secret_key that sealed it still there?");
+            Meaning::TryAgain(std::time::Duration::ZERO)
+        }
+    };
+    let made = delivery.attempts.saturating_add(1);
+    let verdict = match meaning {
+        Meaning::Accepted => Verdict::Delivered,
+        Meaning::Unwanted => Verdict::Refused,
+        Meaning::Gone => Verdict::Pause,
+        Meaning::TryAgain(wait) => after_failure(&shared.policy.retry_schedule, made, wait, now, &*shared.entropy),
+    };
+    let attempt = describe(started, now, result);
+    tracing::debug!(delivery = %delivery.id, subscription = %delivery.subscription, attempt = made,
+        status = attempt.status, error = attempt.error, ?verdict, "attempt made");
+    Outcome { delivery: delivery.id, lease: delivery.lease, attempt: Some(attempt), verdict }
+}
+
+/// The attempt as the log keeps it.
+fn describe(started: Timestamp, now: Timestamp, result: Result<Result<Answer, SendError>, CannotOpen>) -> Attempt {
+    let duration = until(started, now);
+    let failed =
+        |status, error: String| Attempt { started, duration, status, error: Some(error), response: String::new() };
+    match result {
+        Ok(Ok(answer)) => {
+            Attempt { started, duration, status: Some(answer.status), error: None, response: answer.excerpt }
+        }
+        Ok(Err(error)) => failed(error.status(), error.to_string()),
+        Err(CannotOpen) => failed(None, "the subscription's secret cannot be decrypted".to_owned()),
+    }
+}

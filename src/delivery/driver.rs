@@ -1,0 +1,203 @@
+//! The loop that keeps deliveries going: lease what is due and has room, begin attempts, wait for a reason to do so
+//! again. Attempts give their places back, and fill them from what is ready, without waiting for the loop.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::begin;
+use super::board::Board;
+use super::limits::Limits;
+use super::policy::Policy;
+use super::recorder::{Job, PAUSE, Recorder};
+use super::stats::DeliveryStats;
+use crate::egress::Client;
+use crate::model::seal::Keyring;
+use crate::model::time::after;
+use crate::model::{Clock, Entropy, LeaseToken, Timestamp};
+use crate::store::{SharedStore, Signal};
+
+/// The store is asked this often even if nothing seems due: other processes write to it too.
+const POLL: Duration = Duration::from_secs(1);
+
+/// A lease lasts this much longer than an attempt may: so long can a leased delivery wait for its turn.
+const LEASE_SLACK: Duration = Duration::from_secs(15);
+
+/// How long the last outcomes may take to be written when the gateway stops.
+const LAST_RECORDS: Duration = Duration::from_millis(1500);
+
+/// What a driver works with.
+pub struct DriverParts {
+    /// The queue.
+    pub store: SharedStore,
+    /// What opens the subscriptions' secrets.
+    pub keys: Arc<Keyring>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where lease tokens and jitter come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// What sends.
+    pub client: Client,
+    /// The operator's choices.
+    pub policy: Policy,
+}
+
+/// Sends what is due, until it is told to stop.
+pub struct Driver {
+    shared: Arc<Shared>,
+    jobs: mpsc::UnboundedReceiver<Job>,
+}
+
+/// What the loop, the attempts and the recorder share.
+pub(super) struct Shared {
+    pub store: SharedStore,
+    pub keys: Arc<Keyring>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub client: Client,
+    pub policy: Policy,
+    pub stats: Arc<DeliveryStats>,
+    /// A reason to lease.
+    pub wake: Notify,
+    board: Mutex<Board>,
+}
+
+impl Shared {
+    /// The board, locked; never held across an `.await`.
+    pub fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Driver {
+    /// A driver, which from now on heeds the store's signals. There is one per store and process.
+    pub fn new(parts: DriverParts) -> Self {
+        let DriverParts { store, keys, clock, entropy, client, policy } = parts;
+        let (sender, jobs) = mpsc::unbounded_channel();
+        let stats = Arc::new(DeliveryStats::default());
+        let limits =
+            Limits { places: policy.max_in_flight.max(1), per_subscription: policy.max_per_subscription.max(1) };
+        let board = Mutex::new(Board::new(limits, policy.timeout, sender, stats.clone()));
+        let shared =
+            Arc::new(Shared { store, keys, clock, entropy, client, policy, stats, wake: Notify::new(), board });
+        heed_signals(&shared);
+        Self { shared, jobs }
+    }
+
+    /// What the driver has done so far.
+    pub fn stats(&self) -> Arc<DeliveryStats> {
+        self.shared.stats.clone()
+    }
+
+    /// Sends what is due until `shutdown`; then lets attempts under way go on for `policy.grace`, puts the rest back,
+    /// and returns when everything is recorded.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { shared, jobs } = self;
+        let recorder = tokio::spawn(Recorder::new(shared.clone(), jobs).run());
+        let mut round = Round::Again;
+        while !shutdown.is_cancelled() {
+            round = match round {
+                Round::Again => lease(&shared, &shutdown).await,
+                Round::Wait(until) => {
+                    wait(&shared, &shutdown, until, shared.wake.notified()).await;
+                    Round::Again
+                }
+                Round::Pause(until) => {
+                    wait(&shared, &shutdown, until, std::future::pending()).await;
+                    Round::Again
+                }
+            };
+        }
+        stop(&shared, recorder).await;
+    }
+}
+
+/// What the loop does next.
+enum Round {
+    /// Lease.
+    Again,
+    /// Lease at this time, or when there is a reason to.
+    Wait(Timestamp),
+    /// Lease at this time and not before: the store failed.
+    Pause(Timestamp),
+}
+
+/// Puts the store's signals on the board. Called by the store before it answers the one who caused them.
+fn heed_signals(shared: &Arc<Shared>) {
+    // The store outlives the driver.
+    let weak = Arc::downgrade(shared);
+    shared.store.signals().listen(move |signal| {
+        let Some(shared) = weak.upgrade() else { return };
+        if let Signal::Recalled(subscription) = signal {
+            shared.board().recall(subscription);
+        }
+        shared.wake.notify_one();
+    });
+}
+
+/// Leases what is due and has room, and begins it.
+async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
+    let now = shared.clock.now();
+    let poll = after(now, POLL);
+    let starts = shared.board().round(now);
+    begin(shared, starts);
+    let token = LeaseToken::random(&*shared.entropy);
+    let until = after(after(now, shared.policy.timeout), LEASE_SLACK);
+    let plan = shared.board().plan(now, token, until);
+    let Some(request) = plan else { return Round::Wait(poll) };
+    let batch = match shared.store.lease_due(request.clone()).await {
+        Ok(batch) => batch,
+        Err(error) => {
+            tracing::error!(%error, "no deliveries can be leased");
+            return Round::Pause(after(now, PAUSE));
+        }
+    };
+    if shutdown.is_cancelled() {
+        shared.board().close();
+    }
+    let due = batch.next_due.map_or(poll, |due| due.min(poll));
+    let next = shared.board().accept(batch, &request);
+    begin(shared, next.starts);
+    if next.lease { Round::Again } else { Round::Wait(due) }
+}
+
+async fn wait(shared: &Shared, shutdown: &CancellationToken, until: Timestamp, reason: impl Future<Output = ()>) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = reason => {}
+        () = shared.clock.sleep_until(until) => {}
+    }
+}
+
+async fn stop(shared: &Shared, recorder: JoinHandle<()>) {
+    shared.board().close();
+    let end = after(shared.clock.now(), shared.policy.grace);
+    tokio::select! {
+        () = all_settled(shared) => {}
+        () = shared.clock.sleep_until(end) => {
+            tracing::info!(attempts = shared.stats.now().in_flight, "stopping: attempts under way are put back");
+            shared.board().abort_all();
+            all_settled(shared).await;
+        }
+    }
+    shared.board().stop();
+    let abort = recorder.abort_handle();
+    let end = after(shared.clock.now(), LAST_RECORDS);
+    tokio::select! {
+        _ = recorder => {}
+        () = shared.clock.sleep_until(end) => {
+            tracing::error!("the last outcomes could not be recorded: these deliveries will be sent again");
+            abort.abort();
+        }
+    }
+}
+
+/// Completes when nothing is under way.
+async fn all_settled(shared: &Shared) {
+    // Fails only without a sender, which is `shared` itself.
+    let _ = shared.stats.subscribe().wait_for(|counts| counts.in_flight == 0).await;
+}

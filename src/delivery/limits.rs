@@ -1,0 +1,197 @@
+//! Who may take a place: "a slow or dead receiver slows nobody else" (API.md §5), made into arithmetic.
+//!
+//! A place is one request under way. All subscriptions draw on the same places, so a few hundred receivers that hang
+//! would take them all for as long as a time-out lasts. Therefore each kind of claim may use the places only up to a line,
+//! and what lies beyond is kept for stronger claims (quarters of all places):
+//!
+//! | claim | may begin while |
+//! |---|---|
+//! | a failing subscription's only request | failing ones together hold less than one quarter |
+//! | further requests of a subscription that has not answered yet | more than three quarters are free |
+//! | further requests of one that answers | more than one quarter is free |
+//! | the first request of any other | a place is free; the last quarter not if its host already holds a quarter |
+//!
+//! So a hanging subscription that nobody has heard of takes one place as soon as it gets crowded, a failing one takes a
+//! turn in a quarter, and one partner's dead host, with a thousand subscriptions, leaves a quarter to the others.
+
+/// How a subscription's receiver does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Health {
+    /// Nothing was heard of it since there was last nothing to send.
+    #[default]
+    Unknown,
+    /// Its last attempt was answered.
+    Answering,
+    /// Its last attempt failed: one request at a time until one succeeds.
+    Failing,
+}
+
+/// The bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Places in all.
+    pub places: usize,
+    /// Places of one subscription.
+    pub per_subscription: usize,
+}
+
+/// How the places are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Places taken.
+    pub taken: usize,
+    /// Of these, by failing subscriptions.
+    pub failing: usize,
+}
+
+/// A subscription that claims a place.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// How its receiver does.
+    pub health: Health,
+    /// Places that it has.
+    pub own: usize,
+    /// Places that all subscriptions with its host have.
+    pub host: usize,
+}
+
+/// So many deliveries of an answering subscription are held ready, as a multiple of its places: while the store
+/// commits, the receiver is kept busy.
+const AHEAD: usize = 8;
+
+impl Limits {
+    /// Whether the claim is good now.
+    pub fn may_begin(&self, load: Load, claim: Claim) -> bool {
+        let free = self.free(load);
+        let first = free > self.quarter() || claim.host < self.quarter();
+        let further = claim.own < self.per_subscription;
+        free > 0
+            && match (claim.health, claim.own) {
+                (Health::Failing, 0) => first && load.failing < self.quarter(),
+                (Health::Failing, _) => false,
+                (_, 0) => first,
+                (Health::Unknown, _) => further && self.is_roomy(load),
+                (Health::Answering, _) => further && free > self.quarter(),
+            }
+    }
+
+    /// Places that nobody has.
+    pub fn free(&self, load: Load) -> usize {
+        self.places.saturating_sub(load.taken)
+    }
+
+    /// Whether so much is free that unknown subscriptions may have all their places.
+    pub fn is_roomy(&self, load: Load) -> bool {
+        self.free(load) > 3 * self.quarter()
+    }
+
+    /// How many deliveries can be leased of subscriptions that hold none, in all, and of one.
+    pub fn newcomers(&self, load: Load) -> (usize, usize) {
+        let free = self.free(load);
+        if self.is_roomy(load) { (free - 3 * self.quarter(), self.per_subscription) } else { (free, 1) }
+    }
+
+    /// How many deliveries a subscription may hold, under way and ready together, so that they can soon begin; `ahead`
+    /// more places may be filled with ready ones in all.
+    pub fn may_hold(&self, load: Load, health: Health, ahead: usize) -> usize {
+        match health {
+            Health::Failing => usize::from(load.failing < self.quarter()),
+            Health::Unknown if self.is_roomy(load) => self.per_subscription,
+            Health::Answering if ahead > 0 => self.per_subscription + ahead.min(self.per_subscription * (AHEAD - 1)),
+            Health::Answering if self.free(load) > self.quarter() => self.per_subscription,
+            _ => 1,
+        }
+    }
+
+    /// Whether a subscription that holds `held` should be leased more, if the store has more.
+    pub fn runs_low(&self, health: Health, held: usize) -> bool {
+        match health {
+            Health::Failing => held == 0,
+            Health::Unknown => held < self.per_subscription,
+            Health::Answering => held <= self.per_subscription * AHEAD / 2,
+        }
+    }
+
+    fn quarter(&self) -> usize {
+        (self.places / 4).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { places: 512, per_subscription: 16 };
+
+    /// Lets `subscriptions` claimants, each with its own host, take all that they can get. None ever answers.
+    fn hang(limits: Limits, load: &mut Load, health: Health, subscriptions: usize) -> Vec<usize> {
+        let mut taken = vec![0; subscriptions];
+        for own in &mut taken {
+            while limits.may_begin(*load, Claim { health, own: *own, host: *own }) {
+                *own += 1;
+                load.taken += 1;
+                load.failing += usize::from(health == Health::Failing);
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn a_lone_subscription_gets_all_its_places() {
+        for (health, places) in [(Health::Unknown, 16), (Health::Answering, 16), (Health::Failing, 1)] {
+            assert_eq!(hang(LIMITS, &mut Load::default(), health, 1), [places]);
+        }
+    }
+
+    #[test]
+    fn hundreds_of_hanging_receivers_leave_places_to_others() {
+        for health in [Health::Unknown, Health::Failing] {
+            let mut load = Load::default();
+            hang(LIMITS, &mut load, health, 300);
+            for other in [Health::Unknown, Health::Answering] {
+                assert!(LIMITS.may_begin(load, Claim { health: other, own: 0, host: 0 }), "{other:?} after {health:?}");
+            }
+        }
+        let mut load = Load::default();
+        hang(LIMITS, &mut load, Health::Answering, 100);
+        assert!(LIMITS.may_begin(load, Claim { health: Health::Unknown, own: 0, host: 0 }));
+    }
+
+    #[test]
+    fn any_number_of_failing_ones_share_a_quarter() {
+        let mut load = Load::default();
+        assert_eq!(hang(LIMITS, &mut load, Health::Failing, 10_000).iter().sum::<usize>(), 128);
+    }
+
+    #[test]
+    fn the_last_quarter_is_not_for_a_host_that_holds_one() {
+        let load = Load { taken: 384, failing: 0 };
+        let claim = |host| Claim { health: Health::Unknown, own: 0, host };
+        assert!(!LIMITS.may_begin(load, claim(128)));
+        assert!(LIMITS.may_begin(load, claim(127)));
+        assert!(LIMITS.may_begin(Load { taken: 383, failing: 0 }, claim(300)));
+    }
+
+    #[test]
+    fn a_single_place_goes_to_whoever_comes() {
+        let one = Limits { places: 1, per_subscription: 16 };
+        for health in [Health::Unknown, Health::Answering, Health::Failing] {
+            assert_eq!(hang(one, &mut Load::default(), health, 2), [1, 0]);
+        }
+    }
+
+    #[test]
+    fn what_is_leased_can_begin() {
+        for taken in 0..=512 {
+            let load = Load { taken, failing: 0 };
+            let (all, each) = LIMITS.newcomers(load);
+            assert!(all <= LIMITS.free(load));
+            assert_eq!(each, if taken < 128 { 16 } else { 1 });
+            for health in [Health::Unknown, Health::Answering, Health::Failing] {
+                assert!(LIMITS.may_hold(load, health, 0) <= 16);
+            }
+        }
+        assert_eq!(LIMITS.may_hold(Load::default(), Health::Answering, 1000), 128);
+        assert_eq!(LIMITS.may_hold(Load { taken: 200, failing: 128 }, Health::Failing, 1000), 0);
+    }
+}

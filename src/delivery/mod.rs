@@ -1,0 +1,19 @@
+//! Deliveries on their way out: lease from the store, sign, send, record what became of it (API.md §5).
+//!
+//! [`Driver`] is the loop. What it holds in memory stands on the `board`, which obeys the `limits`; each `attempt` is a
+//! task of its own; the `recorder` writes outcomes down in batches.
+
+mod attempt;
+mod board;
+mod driver;
+mod limits;
+mod outcome;
+mod policy;
+mod recorder;
+mod schedule;
+mod sign;
+mod stats;
+
+pub use driver::{Driver, DriverParts};
+pub use policy::Policy;
+pub use stats::{Counts, DeliveryStats};

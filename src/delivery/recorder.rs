@@ -1,0 +1,141 @@
+//! Writes outcomes down: whatever has queued goes in one batch, and a lone one waits for nobody. When the store does not
+//! answer, outcomes are kept and written later; the board leases no more while too many are kept.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::driver::Shared;
+use crate::model::delivery::{Outcome, Verdict};
+use crate::model::time::after;
+use crate::model::{LeadId, SubscriptionId};
+use crate::store::StoreError;
+
+/// Outcomes in one batch, at most.
+const BATCH: usize = 512;
+
+/// Lanes that are hastened in one go.
+const HASTEN: usize = 500;
+
+/// The pause after the store failed.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the recorder is asked to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Write an outcome down.
+    Record(Outcome),
+    /// Make retries of a subscription due that were put off; all that came before is written down first.
+    Hasten(SubscriptionId),
+    /// End, when all that came before is written down.
+    Stop,
+}
+
+/// The recorder. It runs until [`Job::Stop`].
+pub(super) struct Recorder {
+    shared: Arc<Shared>,
+    jobs: UnboundedReceiver<Job>,
+    batch: Vec<Outcome>,
+    /// Subscriptions to hasten, each with the lane to go on behind.
+    hasten: VecDeque<(SubscriptionId, Option<LeadId>)>,
+    stopping: bool,
+}
+
+impl Recorder {
+    pub fn new(shared: Arc<Shared>, jobs: UnboundedReceiver<Job>) -> Self {
+        Self { shared, jobs, batch: Vec::new(), hasten: VecDeque::new(), stopping: false }
+    }
+
+    pub async fn run(mut self) {
+        while !self.stopping {
+            if self.hasten.is_empty() {
+                // The board, which this task shares, keeps the other end open.
+                let Some(job) = self.jobs.recv().await else { break };
+                self.take(job);
+            }
+            while self.batch.len() < BATCH && !self.stopping {
+                let Ok(job) = self.jobs.try_recv() else { break };
+                self.take(job);
+            }
+            self.record().await;
+            if !self.stopping {
+                self.hasten_some().await;
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job) {
+        match job {
+            Job::Record(outcome) => self.batch.push(outcome),
+            Job::Hasten(subscription) => self.hasten.push_back((subscription, None)),
+            Job::Stop => self.stopping = true,
+        }
+    }
+
+    async fn record(&mut self) {
+        let outcomes = std::mem::take(&mut self.batch);
+        if outcomes.is_empty() {
+            return;
+        }
+        match self.write(&outcomes).await {
+            Ok(()) => {}
+            Err(error) if outcomes.len() > 1 => {
+                tracing::error!(%error, "a batch of outcomes cannot be recorded; trying one by one");
+                for outcome in &outcomes {
+                    if let Err(error) = self.write(std::slice::from_ref(outcome)).await {
+                        give_up(outcome, &error);
+                    }
+                }
+            }
+            Err(error) => give_up(&outcomes[0], &error),
+        }
+        if self.shared.board().recorded(outcomes.len()) {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Writes outcomes; while the store is unavailable, again and again.
+    async fn write(&self, outcomes: &[Outcome]) -> Result<(), StoreError> {
+        loop {
+            let now = self.shared.clock.now();
+            match self.shared.store.record_outcomes(outcomes.to_vec(), now).await {
+                Ok(_) => break,
+                Err(StoreError::Unavailable(cause)) => {
+                    tracing::warn!(cause, outcomes = outcomes.len(), "outcomes cannot be recorded now; trying again");
+                    self.pause().await;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        let verdicts: Vec<Verdict> = outcomes.iter().map(|outcome| outcome.verdict).collect();
+        self.shared.stats.recorded(&verdicts);
+        Ok(())
+    }
+
+    /// Takes the next step for one of the subscriptions that are to be hastened.
+    async fn hasten_some(&mut self) {
+        let Some((subscription, behind)) = self.hasten.pop_front() else { return };
+        match self.shared.store.hasten(subscription, behind, self.shared.clock.now(), HASTEN).await {
+            Ok(Some(lead)) => self.hasten.push_back((subscription, Some(lead))),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, %subscription, "retries cannot be made due now; trying again");
+                self.hasten.push_back((subscription, behind));
+                self.pause().await;
+            }
+        }
+        self.shared.wake.notify_one();
+    }
+
+    async fn pause(&self) {
+        let clock = &self.shared.clock;
+        clock.sleep_until(after(clock.now(), PAUSE)).await;
+    }
+}
+
+/// An outcome that the store cannot take at all: the delivery's lease runs out, and it is attempted again.
+fn give_up(outcome: &Outcome, error: &StoreError) {
+    tracing::error!(%error, delivery = %outcome.delivery, "an outcome cannot be recorded and is dropped");
+}

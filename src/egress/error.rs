@@ -1,0 +1,155 @@
+//! Why no answer came, in words for the delivery log: partners read it, so it says what they can act on and nothing of
+//! this machine.
+
+use std::error::Error;
+use std::io;
+
+use rustls::CertificateError;
+
+/// The request was not answered, or the answer cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The host has no address that may be reached.
+    #[error("this address may not be reached")]
+    Forbidden,
+    /// The host name does not resolve.
+    #[error("the host name cannot be resolved")]
+    Dns,
+    /// Nothing listens there.
+    #[error("the connection was refused")]
+    Refused,
+    /// No connection, for another reason.
+    #[error("no connection could be made")]
+    NoConnection,
+    /// No connection in time.
+    #[error("time-out while connecting")]
+    ConnectTimeout,
+    /// The certificate does not prove that this is the host.
+    #[error("TLS failed: {0}")]
+    Certificate(&'static str),
+    /// TLS did not come about for another reason.
+    #[error("TLS failed")]
+    Tls,
+    /// No answer in time.
+    #[error("time-out while waiting for the answer")]
+    Timeout,
+    /// An answer began, but did not end in time.
+    #[error("time-out in the middle of the answer")]
+    AnswerTimeout {
+        /// The status it began with.
+        status: u16,
+    },
+    /// The receiver hung up without an answer.
+    #[error("the connection was closed without an answer")]
+    Closed,
+    /// An answer began, but the connection broke before its end.
+    #[error("the connection broke in the middle of the answer")]
+    Broken {
+        /// The status it began with.
+        status: u16,
+    },
+    /// What came is not HTTP.
+    #[error("the answer is not valid HTTP")]
+    Garbage,
+    /// Anything else.
+    #[error("the request failed")]
+    Other,
+}
+
+impl SendError {
+    /// The status of the answer that began, if one did.
+    pub fn status(&self) -> Option<u16> {
+        match *self {
+            SendError::AnswerTimeout { status } | SendError::Broken { status } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// What an error of the HTTP client means, where no answer had begun.
+    pub(super) fn of_request(error: &reqwest::Error) -> Self {
+        if find::<AllForbidden>(error).is_some() {
+            return SendError::Forbidden;
+        }
+        if error.is_dns() {
+            return SendError::Dns;
+        }
+        if let Some(error) = find_tls(error) {
+            return of_tls(error);
+        }
+        match (error.is_connect(), error.is_timeout()) {
+            (true, true) => SendError::ConnectTimeout,
+            (true, false) => of_connect(error),
+            (false, true) => SendError::Timeout,
+            (false, false) => of_exchange(error),
+        }
+    }
+}
+
+/// Every address of the name was filtered out.
+#[derive(Debug, thiserror::Error)]
+#[error("every address of this name is one that may not be reached")]
+pub(super) struct AllForbidden;
+
+fn of_tls(error: &rustls::Error) -> SendError {
+    let rustls::Error::InvalidCertificate(fault) = error else { return SendError::Tls };
+    SendError::Certificate(match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the certificate has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the certificate is not valid yet"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the certificate is for another host"
+        }
+        CertificateError::UnknownIssuer => "the certificate's issuer is not known",
+        CertificateError::Revoked => "the certificate was revoked",
+        _ => "the certificate is not valid",
+    })
+}
+
+fn of_connect(error: &reqwest::Error) -> SendError {
+    match find::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => SendError::Refused,
+        Some(io::ErrorKind::TimedOut) => SendError::ConnectTimeout,
+        _ => SendError::NoConnection,
+    }
+}
+
+fn of_exchange(error: &reqwest::Error) -> SendError {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    if let Some(hyper) = find::<hyper::Error>(error) {
+        if hyper.is_parse() || hyper.is_parse_status() || hyper.is_parse_too_large() {
+            return SendError::Garbage;
+        }
+        if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() {
+            return SendError::Closed;
+        }
+    }
+    match find::<io::Error>(error).map(io::Error::kind) {
+        Some(BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof) => SendError::Closed,
+        _ => SendError::Other,
+    }
+}
+
+/// The first error of type `E` among `error`'s causes.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// rustls's error hides inside an I/O error, which does not name it as its cause.
+fn find_tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+    find::<rustls::Error>(error).or_else(|| {
+        let io = find::<io::Error>(error)?;
+        let mut inner: &(dyn Error + 'static) = io.get_ref()?;
+        while let Some(deeper) = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            inner = deeper;
+        }
+        inner.downcast_ref()
+    })
+}
