@@ -9,6 +9,7 @@ mod directory;
 mod leads;
 mod oauth;
 pub mod signals;
+pub mod sqlite;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub type SharedStore = Arc<dyn Store>;
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The database does not answer, or is closing: worth trying again.
     #[error("the database is not available: {0}")]
@@ -68,6 +69,9 @@ pub enum OpenError {
     /// The URL is of no known kind.
     #[error("database_url must be sqlite:PATH, not {0:?}")]
     Url(String),
+    /// There is no such file, and none was to be made.
+    #[error("{0} does not exist: `leadgate serve` or `leadgate migrate` creates it")]
+    Missing(String),
     /// The file is there, but it is no database of ours.
     #[error("{0} is not a Leadgate database")]
     NotADatabase(String),
@@ -140,6 +144,20 @@ pub enum Purpose {
     Command,
     /// To look at it only: nothing is created or migrated.
     Check,
+}
+
+/// Opens the database, as its URL says.
+pub async fn open(url: &DatabaseUrl, purpose: Purpose) -> std::result::Result<SharedStore, OpenError> {
+    match url {
+        DatabaseUrl::Sqlite(path) => Ok(Arc::new(sqlite::SqliteStore::open(path, purpose).await?)),
+    }
+}
+
+/// Brings the database up to date. Returns the names of the migrations that were applied, in order.
+pub async fn migrate(url: &DatabaseUrl) -> std::result::Result<Vec<String>, OpenError> {
+    match url {
+        DatabaseUrl::Sqlite(path) => sqlite::migrate(path).await,
+    }
 }
 
 fn without_password(url: &str) -> String {

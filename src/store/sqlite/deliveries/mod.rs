@@ -1,0 +1,73 @@
+//! The queue of deliveries and its log.
+
+pub(super) mod lane;
+pub(super) mod lease;
+pub(super) mod log;
+pub(super) mod outbox;
+mod record;
+pub(super) mod replay;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::SqliteStore;
+use super::writer::Durability::{Full, Relaxed};
+use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
+use crate::model::{DeliveryId, LeadId, SubscriptionId, Timestamp};
+use crate::store::{Deliveries, Result};
+
+#[async_trait]
+impl Deliveries for SqliteStore {
+    async fn lease_due(&self, request: LeaseRequest) -> Result<LeaseBatch> {
+        self.write(Relaxed, move |tx| lease::lease_due(tx, request)).await
+    }
+
+    async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {
+        self.write(Relaxed, move |tx| record::record(tx, &outcomes, now)).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
+        self.read(move |db| log::list(db, &filter)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetails>> {
+        self.read(move |db| log::details(db, id)).await
+    }
+
+    async fn replay(&self, replay: Replay, now: Timestamp) -> Result<Vec<DeliveryId>> {
+        match replay {
+            Replay::These(ids) => self.write(Full, move |tx| replay::these(tx, &ids, now)).await,
+            Replay::FailedOf(site) => {
+                // In steps, so that a long list does not stop the writer; each delivery is replayed whole or not at all.
+                let (mut replayed, mut after) = (Vec::new(), Some(0));
+                while let Some(from) = after {
+                    let step = self.write(Full, move |tx| replay::failed_of(tx, site, from, now)).await?;
+                    replayed.extend(step.replayed);
+                    after = step.go_on;
+                }
+                Ok(replayed)
+            }
+        }
+    }
+
+    async fn hasten(
+        &self,
+        subscription: SubscriptionId,
+        after: Option<LeadId>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Option<LeadId>> {
+        self.write(Full, move |tx| replay::hasten(tx, subscription, after, now, limit)).await
+    }
+}
+
+/// Gives back every delivery that a dead server left under a lease: due again, since its change.
+pub(super) fn free_all_leases(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "UPDATE subscriptions SET next_due_at = 0
+             WHERE id IN (SELECT subscription_id FROM deliveries WHERE lease IS NOT NULL);
+         UPDATE deliveries SET due_at = changed_at, lease = NULL WHERE lease IS NOT NULL;",
+    )?;
+    transaction.commit()
+}

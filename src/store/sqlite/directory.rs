@@ -1,0 +1,133 @@
+//! Carries the directory's operations to the threads that do them.
+
+use async_trait::async_trait;
+
+use super::writer::Durability::Full;
+use super::{SqliteStore, partners, sites, sources, users};
+use crate::model::partner::{ClientId, Partner, Slug};
+use crate::model::person::{Email, NewSession, PasswordHash, User};
+use crate::model::site::Site;
+use crate::model::source::{Source, Username};
+use crate::model::token::{Credential, Hashed, Session};
+use crate::model::{SiteId, Timestamp, UserId};
+use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, Result};
+
+#[async_trait]
+impl Directory for SqliteStore {
+    async fn add_user(&self, user: User, password: Option<PasswordHash>) -> Result<AddUser> {
+        self.write(Full, move |tx| users::add(tx, &user, password.as_ref())).await
+    }
+
+    async fn set_password(&self, email: &Email, password: PasswordHash) -> Result<Removed> {
+        let email = email.clone();
+        self.write(Full, move |tx| users::set_password(tx, &email, &password)).await
+    }
+
+    async fn rehash_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<()> {
+        self.write(Full, move |tx| users::rehash_password(tx, user, &old, &new)).await
+    }
+
+    async fn users(&self) -> Result<Vec<User>> {
+        self.read(users::all).await
+    }
+
+    async fn remove_user(&self, email: &Email) -> Result<Removed> {
+        let email = email.clone();
+        self.write(Full, move |tx| users::remove(tx, &email)).await
+    }
+
+    async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
+        let email = email.clone();
+        self.read(move |db| users::by_email(db, &email)).await
+    }
+
+    async fn start_session(&self, session: NewSession) -> Result<()> {
+        self.write(Full, move |tx| users::start_session(tx, &session)).await
+    }
+
+    async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
+        let session = *session;
+        self.read(move |db| users::session_user(db, &session, now)).await
+    }
+
+    async fn end_session(&self, session: &Hashed<Session>) -> Result<()> {
+        let session = *session;
+        self.write(Full, move |tx| users::end_session(tx, &session)).await
+    }
+
+    async fn add_site(&self, site: Site, owners: &[Email]) -> Result<NewSite> {
+        let owners = owners.to_vec();
+        self.write(Full, move |tx| sites::add(tx, &site, &owners)).await
+    }
+
+    async fn grant_site(&self, site: SiteId, owner: &Email) -> Result<NewSite> {
+        let owner = owner.clone();
+        self.write(Full, move |tx| sites::grant(tx, site, &owner)).await
+    }
+
+    async fn sites(&self) -> Result<Vec<Site>> {
+        self.read(sites::all).await
+    }
+
+    async fn site(&self, site: SiteId) -> Result<Option<Site>> {
+        self.read(move |db| sites::find(db, site)).await
+    }
+
+    async fn sites_of(&self, user: UserId) -> Result<Vec<Site>> {
+        self.read(move |db| sites::of_owner(db, user)).await
+    }
+
+    async fn owners_of(&self, site: SiteId) -> Result<Vec<User>> {
+        self.read(move |db| sites::owners(db, site)).await
+    }
+
+    async fn remove_site(&self, site: SiteId, now: Timestamp) -> Result<Removed> {
+        self.write(Full, move |tx| sites::remove(tx, site, now)).await
+    }
+
+    async fn add_partner(&self, partner: Partner) -> Result<NewPartner> {
+        self.write(Full, move |tx| partners::add(tx, &partner)).await
+    }
+
+    async fn partners(&self) -> Result<Vec<Partner>> {
+        self.read(partners::all).await
+    }
+
+    async fn partner_by_slug(&self, slug: &Slug) -> Result<Option<Partner>> {
+        let slug = slug.clone();
+        self.read(move |db| partners::by_slug(db, &slug)).await
+    }
+
+    async fn partner_by_client_id(&self, client_id: &ClientId) -> Result<Option<Partner>> {
+        let client_id = client_id.clone();
+        self.read(move |db| partners::by_client_id(db, &client_id)).await
+    }
+
+    async fn set_partner_secret(&self, slug: &Slug, secret: Hashed<Credential>) -> Result<Removed> {
+        let slug = slug.clone();
+        self.write(Full, move |tx| partners::set_secret(tx, &slug, &secret)).await
+    }
+
+    async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {
+        let slug = slug.clone();
+        self.write(Full, move |tx| partners::remove(tx, &slug, now)).await
+    }
+
+    async fn add_source(&self, source: Source) -> Result<AddSource> {
+        self.write(Full, move |tx| sources::add(tx, &source)).await
+    }
+
+    async fn sources(&self) -> Result<Vec<Source>> {
+        self.read(sources::all).await
+    }
+
+    async fn source_by_username(&self, username: &Username) -> Result<Option<Source>> {
+        let username = username.clone();
+        self.read(move |db| sources::by_username(db, &username)).await
+    }
+
+    async fn remove_source(&self, username: &Username) -> Result<Removed> {
+        let username = username.clone();
+        self.write(Full, move |tx| sources::remove(tx, &username)).await
+    }
+}

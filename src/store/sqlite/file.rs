@@ -1,0 +1,150 @@
+//! The database file: found or made, told from files that are not ours, and locked against a second server.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::migrate::{APPLICATION_ID, KNOWN, schema_version};
+use super::statements;
+use crate::store::OpenError;
+
+/// How long a statement waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a database lies.
+#[derive(Debug, Clone)]
+pub(super) struct Location {
+    /// As the operator wrote it, for messages.
+    shown: String,
+    /// Absolute, so that SQLite sees neither `:memory:` nor `file:` in it.
+    path: PathBuf,
+}
+
+/// What the file holds, as far as its first look tells.
+pub(super) enum Contents {
+    /// Nothing yet.
+    Empty,
+    /// A database of ours with this schema version, which is not newer than [`KNOWN`].
+    Ours(u32),
+}
+
+impl Location {
+    /// Resolves a path as it was configured.
+    pub(super) fn new(path: &Path) -> Result<Self, OpenError> {
+        let shown = path.display().to_string();
+        let absolute = std::path::absolute(path)
+            .map_err(|error| OpenError::NotWritable { path: shown.clone(), cause: error.to_string() })?;
+        Ok(Self { shown, path: absolute })
+    }
+
+    /// Keeps every other server out, for as long as the returned file is open.
+    pub(super) fn lock(&self) -> Result<File, OpenError> {
+        let mut name = OsString::from(&self.path);
+        name.push(".lock");
+        let file = private().create(true).truncate(false).open(&name).map_err(|error| self.not_writable(&error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse(self.shown.clone())),
+            Err(TryLockError::Error(error)) => Err(self.not_writable(&error)),
+        }
+    }
+
+    /// Makes an empty file that only its owner can read, unless there is one; SQLite gives its side files the same mode.
+    pub(super) fn create(&self) -> Result<(), OpenError> {
+        match private().create_new(true).open(&self.path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(self.not_writable(&error)),
+        }
+    }
+
+    /// Opens a connection that can write, and looks at what the file holds. Changes nothing.
+    pub(super) fn connect(&self) -> Result<(Connection, Contents), OpenError> {
+        let metadata = std::fs::metadata(&self.path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => OpenError::Missing(self.shown.clone()),
+            _ => self.not_writable(&error),
+        })?;
+        if !metadata.is_file() {
+            return Err(OpenError::NotADatabase(self.shown.clone()));
+        }
+        // Where nobody may write, somebody protected the file on purpose; root could write to it all the same.
+        if metadata.permissions().readonly() {
+            return Err(self.not_writable(&ErrorKind::PermissionDenied.into()));
+        }
+        let connection = self.open().map_err(|error| self.failed(&error))?;
+        let contents = self.look(&connection)?;
+        Ok((connection, contents))
+    }
+
+    /// Opens a further connection, to a file that [`Location::connect`] has looked at.
+    pub(super) fn open(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(statements::CACHED);
+        Ok(connection)
+    }
+
+    /// Tells a database of ours from an empty file and from everything else.
+    fn look(&self, connection: &Connection) -> Result<Contents, OpenError> {
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let application = pragma("application_id").map_err(|error| self.failed(&error))?;
+        let tables: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(|error| self.failed(&error))?;
+        if connection.is_readonly(rusqlite::MAIN_DB).map_err(|error| self.failed(&error))? {
+            return Err(self.not_writable(&ErrorKind::PermissionDenied.into()));
+        }
+        match (application, tables) {
+            (0, 0) => Ok(Contents::Empty),
+            (APPLICATION_ID, _) => match schema_version(connection).map_err(|error| self.failed(&error))? {
+                found if found > KNOWN => Err(OpenError::Newer { path: self.shown.clone(), found, known: KNOWN }),
+                found => Ok(Contents::Ours(found)),
+            },
+            _ => Err(OpenError::NotADatabase(self.shown.clone())),
+        }
+    }
+
+    /// Refuses a database that has yet to be migrated.
+    pub(super) fn require_current(&self, contents: &Contents) -> Result<(), OpenError> {
+        match *contents {
+            Contents::Ours(KNOWN) => Ok(()),
+            Contents::Ours(found) => Err(OpenError::Older { path: self.shown.clone(), found, known: KNOWN }),
+            Contents::Empty => Err(OpenError::Older { path: self.shown.clone(), found: 0, known: KNOWN }),
+        }
+    }
+
+    /// What an error of the engine means to someone who opens this file.
+    pub(super) fn failed(&self, error: &rusqlite::Error) -> OpenError {
+        let (path, cause) = (self.shown.clone(), error.to_string());
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => OpenError::NotADatabase(path),
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                OpenError::NotWritable { path, cause }
+            }
+            _ => OpenError::Failed { path, cause },
+        }
+    }
+
+    fn not_writable(&self, error: &std::io::Error) -> OpenError {
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        let cause = match error.kind() {
+            ErrorKind::NotFound => format!("the directory {} does not exist", directory.display()),
+            ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        OpenError::NotWritable { path: self.shown.clone(), cause }
+    }
+}
+
+/// Options for a file that only its owner can read or write.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}

@@ -1,0 +1,190 @@
+//! The embedded engine: SQLite in WAL mode. One writer thread commits in groups; a few connections read beside it.
+//!
+//! Each file of this directory holds the operations of one noun as plain functions on a transaction; the `impl`s of the
+//! store's traits only carry them to the right thread.
+
+mod deliveries;
+mod directory;
+mod error;
+mod file;
+mod leads;
+mod migrate;
+mod oauth;
+mod partners;
+mod purge;
+mod readers;
+mod sites;
+mod sources;
+mod statements;
+mod subscriptions;
+mod users;
+mod values;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+
+use self::file::{Contents, Location};
+use self::readers::{READERS, Readers};
+use self::statements::Statements;
+use self::writer::{Durability, Tx, Writer};
+use super::{OpenError, Purpose, Result, Signals, Store, StoreError};
+use crate::model::Timestamp;
+
+/// A store in a SQLite file.
+pub struct SqliteStore {
+    /// `None` when it was opened only to look at.
+    writer: Option<Writer>,
+    readers: Readers,
+    signals: Arc<Signals>,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`.
+    pub async fn open(path: &Path, purpose: Purpose) -> std::result::Result<Self, OpenError> {
+        let location = Location::new(path)?;
+        blocking(move || Self::open_now(&location, purpose)).await
+    }
+
+    fn open_now(location: &Location, purpose: Purpose) -> std::result::Result<Self, OpenError> {
+        let signals = Arc::new(Signals::default());
+        let writer = match purpose {
+            Purpose::Check => {
+                let (_, contents) = location.connect()?;
+                location.require_current(&contents)?;
+                None
+            }
+            Purpose::Command | Purpose::Serve => Some(Self::open_writer(location, purpose, signals.clone())?),
+        };
+        let connections: rusqlite::Result<Vec<_>> = (0..READERS).map(|_| open_reader(location)).collect();
+        let readers = Readers::new(connections.map_err(|error| location.failed(&error))?);
+        Ok(Self { writer, readers, signals })
+    }
+
+    fn open_writer(
+        location: &Location,
+        purpose: Purpose,
+        signals: Arc<Signals>,
+    ) -> std::result::Result<Writer, OpenError> {
+        let lock = match purpose {
+            Purpose::Serve => Some(location.lock()?),
+            Purpose::Command | Purpose::Check => None,
+        };
+        let (mut connection, _) = connect_or_create(location)?;
+        let prepared = prepare(&mut connection).and_then(|_| match purpose {
+            // The only server is this one, so whoever held a lease is dead.
+            Purpose::Serve => deliveries::free_all_leases(&mut connection),
+            Purpose::Command | Purpose::Check => Ok(()),
+        });
+        prepared.map_err(|error| location.failed(&error))?;
+        Writer::start(connection, signals, lock)
+            .map_err(|error| location.failed(&rusqlite::Error::ToSqlConversionFailure(Box::new(error))))
+    }
+
+    /// Runs `work` in the writer's next transaction.
+    async fn write<T, W>(&self, durability: Durability, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Tx) -> Result<T> + Send + 'static,
+    {
+        match &self.writer {
+            Some(writer) => writer.run(durability, work).await,
+            None => Err(StoreError::Unavailable("it was opened only to look at".into())),
+        }
+    }
+
+    /// Runs `work` on a read connection.
+    async fn read<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.readers.run(work).await
+    }
+}
+
+/// Creates the database at `path` if there is none, and brings it up to date. Returns the names of the migrations that
+/// were applied, in order.
+pub async fn migrate(path: &Path) -> std::result::Result<Vec<String>, OpenError> {
+    let location = Location::new(path)?;
+    blocking(move || {
+        let (mut connection, _) = connect_or_create(&location)?;
+        prepare(&mut connection).map_err(|error| location.failed(&error))
+    })
+    .await
+}
+
+/// Runs `work`, which waits for the disk, away from the threads that must not wait.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn connect_or_create(location: &Location) -> std::result::Result<(Connection, Contents), OpenError> {
+    location.create()?;
+    location.connect()
+}
+
+/// Sets up the write connection and brings the schema up to date.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<Vec<String>> {
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -16000;
+         PRAGMA wal_autocheckpoint = 2000;
+         PRAGMA journal_size_limit = 67108864;",
+    )?;
+    migrate::apply(connection)
+}
+
+/// A connection that cannot write. Not opened as read-only: the last one to close could not tidy up then.
+fn open_reader(location: &Location) -> rusqlite::Result<Connection> {
+    let connection = location.open()?;
+    connection.execute_batch(
+        "PRAGMA query_only = ON;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA cache_size = -4000;
+         PRAGMA mmap_size = 67108864;",
+    )?;
+    Ok(connection)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    async fn ping(&self) -> Result<()> {
+        if self.writer.as_ref().is_some_and(|writer| !writer.is_open()) {
+            return Err(error::closed());
+        }
+        self.read(|db| Ok(db.any("SELECT 1 FROM sites LIMIT 1", []).map(|_| ())?)).await
+    }
+
+    async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize> {
+        self.write(Durability::Relaxed, move |tx| purge::purge(tx, now, finished_before, limit)).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqliteStore")
+    }
+}

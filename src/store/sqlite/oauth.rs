@@ -1,0 +1,219 @@
+//! Grants, codes and tokens. The model judges; this file loads what it judges by, and keeps what it decided.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Row, params};
+
+use super::statements::Statements;
+use super::values::{At, at, maybe_at};
+use super::writer::Durability::Full;
+use super::writer::Tx;
+use super::{SqliteStore, partners, sites};
+use crate::model::oauth::{
+    AccessGrant, GrantRefused, Granted, Honoured, Issued, NewCode, NewTokens, Redemption, Rotation, StoredCode,
+    StoredRefresh,
+};
+use crate::model::token::{Access, Hashed};
+use crate::model::{GrantId, PartnerId, Scopes, SiteId, Timestamp, UserId};
+use crate::store::{OAuth, Result, StoreError};
+
+pub(super) const ACCESS_GRANT: &str =
+    "SELECT t.scopes, t.expires_at, g.id AS grant_id, g.partner_id, g.user_id, p.slug,
+            s.site_uuid, s.domain, s.created_at
+     FROM access_tokens t
+     JOIN grants g ON g.id = t.grant_id
+     JOIN partners p ON p.id = g.partner_id
+     JOIN sites s ON s.site_uuid = g.site_uuid
+     WHERE t.hash = ?1 AND t.expires_at > ?2
+       AND g.revoked_at IS NULL AND p.removed_at IS NULL AND s.removed_at IS NULL";
+
+const CODE: &str = "SELECT g.*, c.redirect_uri, c.challenge, c.expires_at, c.used_at
+     FROM authorization_codes c JOIN grants g ON g.id = c.grant_id WHERE c.hash = ?1";
+
+const REFRESH: &str = "SELECT g.*, t.generation AS token_generation, t.expires_at
+     FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = ?1";
+
+#[async_trait]
+impl OAuth for SqliteStore {
+    async fn issue_code(&self, code: NewCode) -> Result<Issued> {
+        self.write(Full, move |tx| issue(tx, &code)).await
+    }
+
+    async fn redeem_code(&self, redemption: Redemption) -> Result<std::result::Result<Granted, GrantRefused>> {
+        self.write(Full, move |tx| redeem(tx, &redemption)).await
+    }
+
+    async fn rotate_refresh(&self, rotation: Rotation) -> Result<std::result::Result<Granted, GrantRefused>> {
+        self.write(Full, move |tx| rotate(tx, &rotation)).await
+    }
+
+    async fn access_grant(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
+        let token = *token;
+        self.read(move |db| access_grant(db, &token, now)).await
+    }
+}
+
+/// What a code or token says of the grant it belongs to.
+struct Family {
+    grant: GrantId,
+    site: SiteId,
+    user: UserId,
+    scopes: Scopes,
+}
+
+fn family(row: &Row) -> rusqlite::Result<Family> {
+    Ok(Family {
+        grant: row.get("id")?,
+        site: row.get("site_uuid")?,
+        user: row.get("user_id")?,
+        scopes: row.get("scopes")?,
+    })
+}
+
+fn issue(tx: &Tx, code: &NewCode) -> Result<Issued> {
+    if tx.any("SELECT 1 FROM grants WHERE flow = ?1", [code.flow])? {
+        return Ok(Issued::AlreadyApproved);
+    }
+    if !partners::exists(tx, code.partner)? || !owns(tx, code.site, code.user)? {
+        return Ok(Issued::NotOwner);
+    }
+    tx.run(
+        "INSERT INTO grants (id, flow, site_uuid, partner_id, user_id, scopes, rotated_at, created_at, ends_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
+        params![code.grant, code.flow, code.site, code.partner, code.user, code.scopes, At(code.now), At(code.expires)],
+    )?;
+    tx.run(
+        "INSERT INTO authorization_codes (hash, grant_id, redirect_uri, challenge, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![code.code, code.grant, code.redirect_uri, code.challenge, At(code.expires)],
+    )?;
+    Ok(Issued::Code)
+}
+
+fn owns(db: &Connection, site: SiteId, user: UserId) -> Result<bool> {
+    Ok(db.any(sites::OWNS, params![site, user])?)
+}
+
+fn redeem(tx: &Tx, redemption: &Redemption) -> Result<std::result::Result<Granted, GrantRefused>> {
+    let Some((mut stored, family)) = tx.one(CODE, [redemption.code], |row| Ok((stored_code(row)?, family(row)?)))?
+    else {
+        return Ok(Err(GrantRefused::Unknown));
+    };
+    stored.owned = owns(tx, family.site, family.user)?;
+    if let Err(refused) = stored.judge(redemption) {
+        return refuse(tx, family.grant, refused, redemption.now);
+    }
+    let sql = "UPDATE authorization_codes SET used_at = ?2 WHERE hash = ?1";
+    tx.run(sql, params![redemption.code, At(redemption.now)])?;
+    tx.run("UPDATE grants SET rotated_at = ?2 WHERE id = ?1", params![family.grant, At(redemption.now)])?;
+    store_tokens(tx, &redemption.tokens, family.grant, 0, family.scopes)?;
+    granted(tx, family.site, family.scopes)
+}
+
+fn stored_code(row: &Row) -> rusqlite::Result<StoredCode> {
+    Ok(StoredCode {
+        partner: row.get("partner_id")?,
+        redirect_uri: row.get("redirect_uri")?,
+        challenge: row.get("challenge")?,
+        expires: at(row, "expires_at")?,
+        used: maybe_at(row, "used_at")?.is_some(),
+        revoked: maybe_at(row, "revoked_at")?.is_some(),
+        owned: false,
+    })
+}
+
+fn rotate(tx: &Tx, rotation: &Rotation) -> Result<std::result::Result<Granted, GrantRefused>> {
+    let Some((mut stored, family)) =
+        tx.one(REFRESH, [rotation.refresh], |row| Ok((stored_refresh(row)?, family(row)?)))?
+    else {
+        return Ok(Err(GrantRefused::Unknown));
+    };
+    stored.owned = owns(tx, family.site, family.user)?;
+    let generation = match stored.judge(rotation) {
+        Err(refused) => return refuse(tx, family.grant, refused, rotation.now),
+        Ok(Honoured::Repeat) => stored.current,
+        Ok(Honoured::Advance) => {
+            let sql = "UPDATE grants SET generation = ?2, rotated_at = ?3 WHERE id = ?1";
+            tx.run(sql, params![family.grant, stored.current + 1, At(rotation.now)])?;
+            stored.current + 1
+        }
+    };
+    let scopes = rotation.scopes.unwrap_or(family.scopes);
+    store_tokens(tx, &rotation.tokens, family.grant, generation, scopes)?;
+    granted(tx, family.site, scopes)
+}
+
+fn stored_refresh(row: &Row) -> rusqlite::Result<StoredRefresh> {
+    Ok(StoredRefresh {
+        partner: row.get("partner_id")?,
+        generation: row.get("token_generation")?,
+        expires: at(row, "expires_at")?,
+        current: row.get("generation")?,
+        rotated: at(row, "rotated_at")?,
+        scopes: row.get("scopes")?,
+        revoked: maybe_at(row, "revoked_at")?.is_some(),
+        owned: false,
+    })
+}
+
+/// A refusal is committed like a success: a replay revokes the grant.
+fn refuse(
+    tx: &Tx,
+    grant: GrantId,
+    refused: GrantRefused,
+    now: Timestamp,
+) -> Result<std::result::Result<Granted, GrantRefused>> {
+    if refused == GrantRefused::Replayed {
+        let sql = "UPDATE grants SET revoked_at = ?2, ends_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+        tx.run(sql, params![grant, At(now)])?;
+    }
+    Ok(Err(refused))
+}
+
+fn store_tokens(tx: &Tx, tokens: &NewTokens, grant: GrantId, generation: u32, scopes: Scopes) -> Result<()> {
+    tx.run(
+        "INSERT INTO access_tokens (hash, grant_id, scopes, expires_at) VALUES (?1, ?2, ?3, ?4)",
+        params![tokens.access, grant, scopes, At(tokens.access_expires)],
+    )?;
+    tx.run(
+        "INSERT INTO refresh_tokens (hash, grant_id, generation, expires_at) VALUES (?1, ?2, ?3, ?4)",
+        params![tokens.refresh, grant, generation, At(tokens.refresh_expires)],
+    )?;
+    let end = tokens.access_expires.max(tokens.refresh_expires);
+    tx.run("UPDATE grants SET ends_at = max(ends_at, ?2) WHERE id = ?1", params![grant, At(end)])?;
+    Ok(())
+}
+
+fn granted(db: &Connection, site: SiteId, scopes: Scopes) -> Result<std::result::Result<Granted, GrantRefused>> {
+    // The judge has just refused everybody who does not own the site.
+    let site = sites::find(db, site)?.ok_or_else(|| StoreError::Corrupt("a grant without its site".into()))?;
+    Ok(Ok(Granted { scopes, site }))
+}
+
+fn access_grant(db: &Connection, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
+    let grant = db.one(ACCESS_GRANT, params![token, At(now)], |row| {
+        Ok(AccessGrant {
+            grant: row.get("grant_id")?,
+            partner: row.get("partner_id")?,
+            slug: row.get("slug")?,
+            site: sites::site(row)?,
+            user: row.get("user_id")?,
+            scopes: row.get("scopes")?,
+            expires: at(row, "expires_at")?,
+        })
+    });
+    Ok(grant?)
+}
+
+/// Revokes every grant for a site.
+pub(super) fn revoke_of_site(tx: &Tx, site: SiteId, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE grants SET revoked_at = ?2, ends_at = ?2 WHERE site_uuid = ?1 AND revoked_at IS NULL";
+    tx.run(sql, params![site, At(now)])?;
+    Ok(())
+}
+
+/// Revokes every grant to a partner.
+pub(super) fn revoke_of_partner(tx: &Tx, partner: PartnerId, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE grants SET revoked_at = ?2, ends_at = ?2 WHERE partner_id = ?1 AND revoked_at IS NULL";
+    tx.run(sql, params![partner, At(now)])?;
+    Ok(())
+}

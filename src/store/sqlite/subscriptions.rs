@@ -1,0 +1,135 @@
+//! Subscriptions: at most one per partner and site, except in old data.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Row, params};
+
+use super::deliveries::lane;
+use super::statements::Statements;
+use super::values::{At, at, maybe_at};
+use super::writer::Durability::Full;
+use super::writer::Tx;
+use super::{SqliteStore, partners, sites};
+use crate::model::seal::Sealed;
+use crate::model::subscription::Subscription;
+use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp};
+use crate::store::{Found, NewSubscription, Replaced, Result, Signal, Subscriptions};
+
+/// The live ones of a partner and a site, the oldest first.
+pub(super) const LIVE: &str = "SELECT * FROM subscriptions
+     WHERE site_uuid = ?1 AND partner_id = ?2 AND removed_at IS NULL ORDER BY created_at, seq";
+
+/// How many waiting deliveries are cancelled together with their subscription. The rest is as good as cancelled, since
+/// nothing is sent for a removed subscription, and purge sweeps it up; so a large backlog does not stop the writer.
+const CANCELLED_AT_ONCE: usize = 2000;
+
+#[async_trait]
+impl Subscriptions for SqliteStore {
+    async fn subscription(&self, partner: PartnerId, site: SiteId) -> Result<Found> {
+        self.read(move |db| {
+            let mut live = live(db, partner, site)?;
+            Ok(match (live.pop(), live.is_empty()) {
+                (None, _) => Found::None,
+                (Some(one), true) => Found::One(Box::new(one)),
+                (Some(_), false) => Found::Several,
+            })
+        })
+        .await
+    }
+
+    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {
+        self.write(Full, move |tx| replace(tx, &subscription)).await
+    }
+
+    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<bool> {
+        self.write(Full, move |tx| {
+            let live: Vec<_> = live(tx, partner, site)?.iter().map(|subscription| subscription.id).collect();
+            remove_all(tx, &live, now)?;
+            Ok(!live.is_empty())
+        })
+        .await
+    }
+
+    async fn import_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {
+        self.write(Full, move |tx| match can_subscribe(tx, &subscription)? {
+            true => insert(tx, &subscription).map(|()| Replaced::Done),
+            false => Ok(Replaced::NoSuchSite),
+        })
+        .await
+    }
+}
+
+fn live(db: &Connection, partner: PartnerId, site: SiteId) -> Result<Vec<Subscription>> {
+    Ok(db.all(LIVE, params![site, partner], subscription)?)
+}
+
+fn subscription(row: &Row) -> rusqlite::Result<Subscription> {
+    Ok(Subscription {
+        id: row.get("id")?,
+        site: row.get("site_uuid")?,
+        partner: row.get("partner_id")?,
+        url: row.get("url")?,
+        secret: row.get("secret")?,
+        paused: maybe_at(row, "paused_at")?,
+        created: at(row, "created_at")?,
+        updated: at(row, "updated_at")?,
+    })
+}
+
+fn replace(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
+    if !can_subscribe(tx, new)? {
+        return Ok(Replaced::NoSuchSite);
+    }
+    let live = live(tx, new.partner, new.site)?;
+    match live.split_first() {
+        None => insert(tx, new)?,
+        Some((oldest, others)) => {
+            let others: Vec<_> = others.iter().map(|other| other.id).collect();
+            remove_all(tx, &others, new.now)?;
+            update(tx, oldest, new)?;
+        }
+    }
+    Ok(Replaced::Done)
+}
+
+/// Whether site and partner are there. A partner that was removed a moment ago learns what one without a site learns.
+fn can_subscribe(tx: &Tx, new: &NewSubscription) -> Result<bool> {
+    Ok(sites::find(tx, new.site)?.is_some() && partners::exists(tx, new.partner)?)
+}
+
+fn insert(tx: &Tx, new: &NewSubscription) -> Result<()> {
+    tx.run(
+        "INSERT INTO subscriptions (id, site_uuid, partner_id, url, secret, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        params![new.id, new.site, new.partner, new.url, new.secret, At(new.now)],
+    )?;
+    Ok(())
+}
+
+fn update(tx: &Tx, old: &Subscription, new: &NewSubscription) -> Result<()> {
+    tx.run(
+        "UPDATE subscriptions SET url = ?2, secret = ?3, updated_at = ?4, paused_at = NULL WHERE id = ?1",
+        params![old.id, new.url, new.secret, At(new.now)],
+    )?;
+    if old.url != new.url || old.secret != new.secret {
+        tx.signal(Signal::Recalled(old.id));
+    }
+    if old.paused.is_some() {
+        tx.signal(Signal::Work);
+    }
+    Ok(())
+}
+
+/// Removes subscriptions, and cancels what waits for them; see [`CANCELLED_AT_ONCE`]. The rows stay, because the delivery
+/// log names them; their secrets do not.
+pub(super) fn remove_all(tx: &Tx, subscriptions: &[SubscriptionId], now: Timestamp) -> Result<()> {
+    let mut budget = CANCELLED_AT_ONCE;
+    for id in subscriptions {
+        tx.run(
+            "UPDATE subscriptions SET removed_at = ?2, secret = ?3, next_due_at = NULL WHERE id = ?1",
+            params![id, At(now), Sealed::from_bytes(Vec::new())],
+        )?;
+        budget -= lane::cancel_waiting(tx, *id, now, now, budget)?;
+        tx.signal(Signal::Recalled(*id));
+    }
+    Ok(())
+}
