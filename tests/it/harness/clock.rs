@@ -48,7 +48,7 @@ impl Clock for ManualClock {
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let mut now = self.now.subscribe();
         Box::pin(async move {
-            self.awaited.send_modify(|awaited| drop(awaited.insert(at)));
+            self.awaited.send_if_modified(|awaited| awaited.insert(at));
             now.wait_for(|now| *now >= at).await.expect("the clock outlives its sleepers");
         })
     }
