@@ -1,5 +1,6 @@
 //! A clock that stands still until a test moves it.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,10 +9,13 @@ use leadgate::model::time::after;
 use leadgate::model::{Clock, Timestamp};
 use tokio::sync::watch;
 
+use super::soon;
+
 /// A clock in a test's hand.
 #[derive(Debug)]
 pub struct ManualClock {
     now: watch::Sender<Timestamp>,
+    awaited: watch::Sender<HashSet<Timestamp>>,
 }
 
 impl ManualClock {
@@ -22,13 +26,19 @@ impl ManualClock {
 
     /// A clock that shows `start`.
     pub fn at(start: &str) -> Self {
-        Self { now: watch::Sender::new(start.parse().expect("a time")) }
+        Self { now: watch::Sender::new(start.parse().expect("a time")), awaited: watch::Sender::default() }
     }
 
     /// Moves the clock on. Sleepers whose time has come wake. Returns the new time.
     pub fn advance(&self, by: Duration) -> Timestamp {
         self.now.send_modify(|now| *now = after(*now, by));
         self.now()
+    }
+
+    /// Waits until somebody sleeps until exactly `at`.
+    pub async fn awaited(&self, at: Timestamp) {
+        let mut awaited = self.awaited.subscribe();
+        soon("somebody sleeps", awaited.wait_for(|awaited| awaited.contains(&at))).await.expect("the clock lives");
     }
 
     /// Moves the clock to `at`, if that is later.
@@ -45,6 +55,7 @@ impl Clock for ManualClock {
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let mut now = self.now.subscribe();
         Box::pin(async move {
+            self.awaited.send_if_modified(|awaited| awaited.insert(at));
             now.wait_for(|now| *now >= at).await.expect("the clock outlives its sleepers");
         })
     }
