@@ -3,4 +3,5 @@
 mod api;
 mod harness;
 mod house_rules;
+mod oauth;
 mod pages;

@@ -6,7 +6,7 @@ mod gate;
 mod names;
 
 pub use browser::Browser;
-pub use gate::{Answer, Cast, Gate, answer};
+pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer};
 
 use std::sync::OnceLock;
 
