@@ -4,4 +4,5 @@ mod api;
 mod delivery;
 mod harness;
 mod house_rules;
+mod oauth;
 mod pages;

@@ -9,7 +9,7 @@ mod names;
 pub mod receiver;
 
 pub use browser::Browser;
-pub use gate::{Answer, Cast, Gate, answer};
+pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer};
 
 use std::future::Future;
 use std::sync::OnceLock;
