@@ -34,8 +34,7 @@ pub struct Cast {
 impl Cast {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (token, password) =
-            (Plain::<Access>::generate(&OsEntropy), Plain::<Credential>::generate(&OsEntropy));
+        let (token, password) = (Plain::<Access>::generate(&OsEntropy), Plain::<Credential>::generate(&OsEntropy));
         let cast = Self {
             folder,
             key: Keyring::generate(&OsEntropy),

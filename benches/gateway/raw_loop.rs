@@ -38,7 +38,8 @@ impl Order {
 
 /// Sends everything that was ordered, then waits until its standard input is closed, so that it can be measured.
 pub async fn run(order: Order) {
-    let guard = Guard::new(vec!["127.0.0.0/8".parse().expect("a network")], Arc::new(SystemResolver), Arc::new(SystemClock));
+    let guard =
+        Guard::new(vec!["127.0.0.0/8".parse().expect("a network")], Arc::new(SystemResolver), Arc::new(SystemClock));
     let client = Client::new(Arc::new(guard)).expect("a client");
     let url: Arc<DestinationUrl> = Arc::new(order.url.parse().expect("a URL"));
     let next = Arc::new(AtomicUsize::new(0));
@@ -59,7 +60,10 @@ pub async fn run(order: Order) {
     for sender in senders {
         sender.await.expect("no sender fails");
     }
-    tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.expect("stdin").expect("stdin");
+    tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()))
+        .await
+        .expect("stdin")
+        .expect("stdin");
 }
 
 async fn send(client: &Client, url: &DestinationUrl, n: usize) {
@@ -75,9 +79,9 @@ async fn send(client: &Client, url: &DestinationUrl, n: usize) {
         (signature::WEBHOOK_ID_HEADER, id),
         (signature::WEBHOOK_TIMESTAMP_HEADER, timestamp),
     ];
-    let headers = headers.into_iter().map(|(name, value)| {
-        (HeaderName::from_static(name), HeaderValue::from_str(&value).expect("printable ASCII"))
-    });
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(&value).expect("printable ASCII")));
     let answer = client.post(url, headers.collect::<HeaderMap>(), body, Duration::from_secs(15)).await;
     assert_eq!(answer.expect("an answer").status, 200);
 }

@@ -1,5 +1,9 @@
 //! The only place that wires everything, and stops it cleanly.
 
+mod background;
+mod files;
+mod keys;
+mod office;
 mod server;
 
 use std::net::SocketAddr;
@@ -10,14 +14,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::delivery::{Driver, DriverParts, DriverPolicy};
-use crate::domain::housekeeping::INTERVAL;
+use crate::delivery::{self, Driver, DriverParts};
+use crate::domain::passwords::Passwords;
 use crate::domain::{Gateway, Policy};
-use crate::egress::{Client, Guard, Resolve};
-use crate::http::{App, HttpSettings};
-use crate::model::time;
+use crate::egress::{Client, ClientError, Guard, Resolve};
+use crate::http::{self, App, HttpSettings};
 use crate::model::{Clock, Entropy};
-use crate::store::{self, Purpose};
+use crate::store::{self, OpenError, Purpose, StoreError};
+use crate::telemetry::{self, Metrics};
+
+pub use keys::KeyError;
+pub use office::{admin, examine, migrate};
 
 /// What a gateway is made of: the caller brings the listener (port 0 in tests), time, randomness and the network.
 pub struct Parts {
@@ -48,46 +55,73 @@ pub struct Running {
 pub enum StartError {
     /// The database.
     #[error(transparent)]
-    Open(#[from] store::OpenError),
+    Open(#[from] OpenError),
     /// The database again, once open.
     #[error(transparent)]
-    Store(#[from] store::StoreError),
-    /// The listener.
-    #[error("cannot listen: {0}")]
-    Listen(#[from] std::io::Error),
+    Store(#[from] StoreError),
+    /// An address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        cause: std::io::Error,
+    },
     /// The HTTP client for deliveries.
-    #[error("cannot set up the HTTP client: {0}")]
-    Client(String),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// The secret key.
     #[error(transparent)]
-    Key(#[from] crate::config::key_file::KeyError),
+    Key(#[from] KeyError),
+}
+
+/// Binds an address.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|cause| StartError::Listen { address, cause })
 }
 
 /// Starts a gateway. When this returns, it answers.
 pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let Parts { settings, listener, clock, entropy, resolver } = parts;
-    let address = listener.local_addr()?;
+    let cannot_listen = |cause| StartError::Listen { address: settings.listen, cause };
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let settings = settings.bound_to(address);
+    let metrics_listener = match settings.metrics_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+
     let store = store::open(&settings.database_url, Purpose::Serve).await?;
-    let keys = Arc::new(keys::load(&settings, &store, &*entropy).await?);
-    let guard = Arc::new(Guard::new(settings.delivery.allow_networks.clone(), resolver));
-    let client = Client::new(guard.clone()).map_err(|error| StartError::Client(error.to_string()))?;
-    let gateway = Arc::new(Gateway {
+    let keys = keys::load(&settings, &store, &*entropy).await?;
+    let guard = Arc::new(Guard::new(settings.delivery.allow_networks.clone(), resolver, clock.clone()));
+    let client = Client::new(guard.clone())?;
+    let shares = files::share();
+    let driver = Driver::new(DriverParts {
         store: store.clone(),
         keys: keys.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        guard,
-        policy: policy(&settings),
+        client,
+        policy: delivery_policy(&settings, shares.deliveries),
     });
-    let driver = Driver::new(DriverParts { store, keys, clock, entropy, client, policy: driver_policy(&settings) });
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let passwords = Passwords::new(cores);
+    let gateway = Arc::new(Gateway { store, keys, clock, entropy, guard, passwords, policy: policy(&settings) });
 
+    let metrics = Metrics::new();
     let shutdown = CancellationToken::new();
     let app = App { gateway: gateway.clone(), settings: Arc::new(http_settings(&settings)) };
-    let tasks = vec![
-        tokio::spawn(server::serve(listener, crate::http::router(app), shutdown.clone())),
+    let router = metrics.clone().around(http::router(app));
+    let mut tasks = vec![
+        tokio::spawn(background::mirror(driver.stats(), metrics.clone(), shutdown.clone())),
+        tokio::spawn(background::keep_tidy(gateway.clone(), shutdown.clone())),
         tokio::spawn(driver.run(shutdown.clone())),
-        tokio::spawn(keep_tidy(gateway.clone(), shutdown.clone())),
+        tokio::spawn(server::serve(listener, router, shares.callers, shutdown.clone())),
     ];
+    if let Some(listener) = metrics_listener {
+        let serving = telemetry::serve(listener, metrics, shutdown.clone().cancelled_owned());
+        tasks.push(tokio::spawn(background::logged(serving, "the metrics page")));
+    }
     Ok(Running { address, gateway, shutdown, tasks })
 }
 
@@ -104,32 +138,26 @@ impl Running {
     }
 }
 
-async fn keep_tidy(gateway: Arc<Gateway>, shutdown: CancellationToken) {
-    loop {
-        match gateway.tidy().await {
-            Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "deleted what was over"),
-            Err(error) => tracing::warn!(%error, "housekeeping failed; it will be tried again"),
-        }
-        let next = time::after(gateway.clock.now(), INTERVAL);
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = gateway.clock.sleep_until(next) => {}
-        }
-    }
-}
-
 fn policy(settings: &Settings) -> Policy {
     Policy {
-        public_url: settings.public_url.clone(),
+        public_url: settings.public_url.as_str().to_owned(),
         access_token_ttl: settings.oauth.access_token_ttl,
         refresh_token_ttl: settings.oauth.refresh_token_ttl,
         code_ttl: settings.oauth.code_ttl,
         retention: settings.delivery.retention,
     }
 }
-mod keys;
-mod office;
 
-pub use keys::KeyError;
-pub use office::{admin, examine, migrate};
+fn delivery_policy(settings: &Settings, max_in_flight: usize) -> delivery::Policy {
+    delivery::Policy {
+        retry_schedule: settings.delivery.retry_schedule.clone(),
+        timeout: settings.delivery.timeout,
+        max_per_subscription: settings.delivery.max_per_subscription.get(),
+        max_in_flight,
+        ..delivery::Policy::default()
+    }
+}
+
+fn http_settings(settings: &Settings) -> HttpSettings {
+    HttpSettings { secure: settings.public_url.is_https(), trusted_proxies: settings.trusted_proxies.clone() }
+}

@@ -21,13 +21,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may go on once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Connections at once; more wait in the system's queue.
-const MAX_CONNECTIONS: usize = 16_384;
-
-/// Serves `router` on `listener` until `shutdown`, then finishes the requests under way.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+/// Serves `router` on `listener` until `shutdown`, then finishes the requests under way. At most `connections` are open at
+/// once; more wait in the system's queue.
+pub async fn serve(listener: TcpListener, router: Router, connections: usize, shutdown: CancellationToken) {
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(connections));
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,

@@ -58,9 +58,9 @@ impl Metrics {
         Arc::new(Self { registry, requests, leads, deliveries })
     }
 
-    /// Counts an attempt to deliver; `outcome` is a fixed word such as `delivered` or `retry`.
-    pub fn count_delivery(&self, outcome: &'static str) {
-        self.deliveries.get_or_create(&DeliveryLabels { outcome }).inc();
+    /// Counts attempts to deliver; `outcome` is a fixed word such as `delivered` or `retried`.
+    pub fn count_attempts(&self, outcome: &'static str, attempts: u64) {
+        self.deliveries.get_or_create(&DeliveryLabels { outcome }).inc_by(attempts);
     }
 
     /// Puts the counting of requests and leads around a router.
@@ -125,7 +125,7 @@ mod tests {
         for path in ["/rest/a", "/rest/b", "/nowhere"] {
             router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         }
-        metrics.count_delivery("delivered");
+        metrics.count_attempts("delivered", 1);
         let page = metrics.render();
         for line in [
             r#"leadgate_http_requests_total{method="GET",route="/rest/{site}",status="200"} 2"#,

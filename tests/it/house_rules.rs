@@ -48,13 +48,15 @@ fn the_map_names_every_room_there_is() {
 
 #[test]
 fn the_scanner_sees_every_form_of_import() {
-    let text = "use crate::model::Site;\nuse crate::{store::Store, domain};\nfn f() { crate::http::g() }\n// crate::app";
+    let text =
+        "use crate::model::Site;\nuse crate::{store::Store, domain};\nfn f() { crate::http::g() }\n// crate::app";
     assert_eq!(imports(text), ["domain", "http", "model", "store"].map(str::to_owned).into());
 }
 
 /// The rooms that a file names through `crate::`, comments left out.
 fn imports(text: &str) -> BTreeSet<String> {
-    let code: String = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
     let mut rooms = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
         let rest = code[at + "crate::".len()..].trim_start();

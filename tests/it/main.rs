@@ -1,1 +1,8 @@
+//! The specification: what Leadgate does, seen from outside.
 
+mod api;
+mod delivery;
+mod harness;
+mod house_rules;
+mod oauth;
+mod pages;

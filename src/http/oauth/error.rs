@@ -1,17 +1,15 @@
 //! OAuth's errors as JSON (RFC 6749 §5.2).
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::StoreError;
 use crate::domain::oauth::error::TokenError;
+use crate::http::error::RETRY_SECONDS;
 use crate::http::form::FormRefused;
-
-/// After how many seconds a caller may try again when the database does not answer.
-const RETRY_SECONDS: u32 = 5;
+use crate::http::json;
 
 /// What a partner's server is told.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl From<FormRefused> for OAuthError {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let body = json!({"error": self.code, "error_description": self.description});
-        let mut response = json(self.status, &body);
+        let mut response = json::answer(self.status, &body);
         match self.status {
             StatusCode::UNAUTHORIZED => {
                 let challenge = HeaderValue::from_static("Basic realm=\"leadgate\"");
@@ -90,10 +88,4 @@ impl IntoResponse for OAuthError {
 /// The endpoint exists, the method does not; the router adds `Allow` (RFC 9110 §15.5.6).
 pub async fn method_not_allowed() -> OAuthError {
     OAuthError::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", "use POST")
-}
-
-/// An answer in JSON.
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    let bytes = serde_json::to_vec(value).expect("answers are made of strings and numbers");
-    (status, [(CONTENT_TYPE, "application/json")], bytes).into_response()
 }

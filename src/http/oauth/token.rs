@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::error::{OAuthError, json};
+use super::error::OAuthError;
 use super::{MAX_BODY, client};
 use crate::domain::oauth::error::TokenError;
 use crate::domain::oauth::token::{CodeGrant, RefreshGrant, Tokens};
 use crate::http::App;
 use crate::http::credentials::Credentials;
 use crate::http::form;
+use crate::http::json;
 use crate::http::routes::PartnerSlug;
 
 /// Issues tokens. The client is judged before anything of the grant, so that a failed authentication burns no code.
@@ -39,7 +40,7 @@ pub(super) async fn issue(
         Some(_) => return Err(TokenError::UnsupportedGrantType.into()),
         None => return Err(TokenError::InvalidRequest("grant_type is missing").into()),
     };
-    Ok(json(StatusCode::OK, &Issued::from(&tokens)))
+    Ok(json::answer(StatusCode::OK, &Issued::from(&tokens)))
 }
 
 /// RFC 6749 §5.1, with the site (API.md §1).

@@ -1,7 +1,7 @@
 //! The pages that say what went wrong, and the way on.
 
+use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::views::{self, ErrorPage};
@@ -10,6 +10,7 @@ use crate::domain::StoreError;
 use crate::domain::oauth::authorize::{Answer, Asking, Stopped};
 use crate::domain::oauth::error::AuthorizationError;
 use crate::domain::oauth::flow::FormRefused;
+use crate::http::error::RETRY_SECONDS;
 use crate::http::form;
 
 /// Why a page is not what was asked for. Those with a path offer to start the same request again there.
@@ -143,7 +144,7 @@ impl IntoResponse for PageError {
         let page = ErrorPage { title, message, way_on: self.way_on() };
         let mut response = views::render(self.status(), &page);
         if matches!(self, Self::Unavailable) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
         }
         response
     }

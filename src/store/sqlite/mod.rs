@@ -178,7 +178,7 @@ impl Store for SqliteStore {
     }
 
     async fn key_check(&self) -> Result<Option<Sealed>> {
-        self.read(|db| key_check::read(db)).await
+        self.read(key_check::read).await
     }
 
     async fn set_key_check(&self, check: Sealed) -> Result<()> {

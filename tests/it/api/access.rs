@@ -15,7 +15,11 @@ async fn oauth_092_no_token_is_401_with_a_bare_challenge() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     let path = cast.subscription();
-    for request in [gate.get(&path), gate.get(&path).basic_auth("portal", Some("x")), gate.get(&path).header("authorization", "Digest x")] {
+    for request in [
+        gate.get(&path),
+        gate.get(&path).basic_auth("portal", Some("x")),
+        gate.get(&path).header("authorization", "Digest x"),
+    ] {
         let refused = answer(request).await;
         assert_eq!((refused.status, refused.header("www-authenticate")), (401, NO_ERROR));
         assert!(refused.json()["error"].is_string());

@@ -48,7 +48,8 @@ async fn a_body_of_more_than_one_mebibyte_is_413_whether_or_not_it_says_how_long
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     let body = json!({"source": "x", "phone": "1", "notes": "n".repeat(1024 * 1024)}).to_string();
-    let chunks = body.clone().into_bytes().chunks(1000).map(|c| Ok::<_, std::io::Error>(c.to_vec())).collect::<Vec<_>>();
+    let chunks =
+        body.clone().into_bytes().chunks(1000).map(|c| Ok::<_, std::io::Error>(c.to_vec())).collect::<Vec<_>>();
     let streamed = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
     for refused in [post_raw(&gate, &cast, body).await, post_raw(&gate, &cast, streamed).await] {
         assert_eq!((refused.status, refused.text.as_str()), (413, r#"{"error": "Request body too large"}"#));
@@ -115,7 +116,17 @@ async fn names_in_any_script_and_odd_unicode_are_kept() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     let (username, password) = &cast.source;
-    for name in ["Łukasz Żółć", "山田太郎", "محمد", "👩‍👩‍👧‍👦", "e\u{301}", "'; DROP TABLE leads;--", "<script>", "\u{202e}x", "\u{feff}y"] {
+    for name in [
+        "Łukasz Żółć",
+        "山田太郎",
+        "محمد",
+        "👩‍👩‍👧‍👦",
+        "e\u{301}",
+        "'; DROP TABLE leads;--",
+        "<script>",
+        "\u{202e}x",
+        "\u{feff}y",
+    ] {
         let created = post(&gate, &cast, json!({"source": "x", "first_name": name})).await;
         assert_eq!(created.status, 201, "{name}");
         let shown = answer(gate.get(created.header("location")).basic_auth(username, Some(password))).await;
@@ -131,7 +142,10 @@ async fn a_lead_cannot_shadow_what_the_gateway_itself_writes() {
     let created = post(&gate, &cast, body).await;
     let (username, password) = &cast.source;
     let shown = answer(gate.get(created.header("location")).basic_auth(username, Some(password))).await.json();
-    assert_eq!(shown.as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "source", "phone", "created", "activities"]);
+    assert_eq!(
+        shown.as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["id", "source", "phone", "created", "activities"]
+    );
 }
 
 #[tokio::test]

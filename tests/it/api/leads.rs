@@ -72,7 +72,8 @@ async fn a_partners_token_sends_leads_to_its_own_site_alone() {
 async fn unknown_keys_and_big_numbers_are_kept_as_they_came() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
-    let body = r#"{"source": "x", "phone": "1", "custom": {"b": 1, "a": [1.50, 123456789012345678901234567890, 1e400]}}"#;
+    let body =
+        r#"{"source": "x", "phone": "1", "custom": {"b": 1, "a": [1.50, 123456789012345678901234567890, 1e400]}}"#;
     let (username, password) = &cast.source;
     let request = gate.post(&cast.rest("/leads")).basic_auth(username, Some(password)).body(body);
     let location = changed(&answer(request).await, 201, "created");
@@ -98,7 +99,8 @@ async fn an_email_that_the_site_knows_updates_its_lead_and_the_given_id_becomes_
     let cast = gate.cast().await;
     let location = changed(&post(&gate, &cast, ann()).await, 201, "created");
     let alias = "11111111111111111111111111111111";
-    let again = json!({"id": alias, "source": "Zillow", "email": "ann@example.COM", "city": "Kailua", "first_name": ""});
+    let again =
+        json!({"id": alias, "source": "Zillow", "email": "ann@example.COM", "city": "Kailua", "first_name": ""});
     assert_eq!(changed(&post(&gate, &cast, again).await, 201, "updated"), location);
     let through_alias = cast.rest(&format!("/leads/{alias}"));
     let patched = call(&gate, &cast, Method::PATCH, &through_alias, &json!({"zip": "96734"})).await;
@@ -121,9 +123,8 @@ async fn an_email_known_on_another_site_is_a_new_lead_here() {
 async fn concurrent_posts_of_one_email_end_as_one_lead() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
-    let posts = (0..16).map(|n| {
-        post(&gate, &cast, json!({"source": "x", "email": "ann@example.com", "notes": format!("note {n}")}))
-    });
+    let posts = (0..16)
+        .map(|n| post(&gate, &cast, json!({"source": "x", "email": "ann@example.com", "notes": format!("note {n}")})));
     let answers = futures_util::future::join_all(posts).await;
     let created = answers.iter().filter(|answer| answer.header("x-leadgate-result") == "created").count();
     assert_eq!(created, 1);

@@ -129,7 +129,11 @@ async fn get_of_none_and_of_a_foreign_or_unknown_site_is_404() {
             let path = format!("/piesync/subscription/{site}/");
             let request = gate.request(method.clone(), &path).bearer_auth(&cast.token).json_body(&body);
             let refused = answer(request).await;
-            assert_eq!((refused.status, refused.text.as_str()), (404, r#"{"error": "Site not found"}"#), "{method} {site}");
+            assert_eq!(
+                (refused.status, refused.text.as_str()),
+                (404, r#"{"error": "Site not found"}"#),
+                "{method} {site}"
+            );
         }
     }
 }

@@ -1,10 +1,11 @@
 //! A gateway in the process, on a free port, with a clock that the test moves and names that the test resolves.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leadgate::app::{self, Parts, Running};
 use leadgate::config::Settings;
+use leadgate::domain::Gateway;
 use leadgate::model::oauth::{Issued, NewCode, NewTokens, Redemption};
 use leadgate::model::partner::{ClientId, Partner};
 use leadgate::model::person::User;
@@ -45,7 +46,7 @@ impl Gate {
     /// Starts one with other settings.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::start_in(folder, Arc::new(ManualClock::new(start_of_time())), change).await
+        Self::start_in(folder, Arc::new(ManualClock::new()), change).await
     }
 
     /// Starts one on the data that another left in `folder`.
@@ -53,10 +54,13 @@ impl Gate {
         super::install_crypto();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut settings = Settings::for_database(&format!("sqlite:{}", folder.path().join("leadgate.db").display()));
-        settings.listen = address;
-        settings.public_url = format!("http://{address}");
-        settings.delivery.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let environment = [
+            ("LEADGATE_DATABASE_URL", format!("sqlite:{}", folder.path().join("leadgate.db").display())),
+            ("LEADGATE_LISTEN", address.to_string()),
+            ("LEADGATE_DELIVERY_ALLOW_NETWORKS", "127.0.0.0/8".to_owned()),
+        ];
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
+        let mut settings = Settings::load(None, environment.into_iter()).unwrap();
         change(&mut settings);
         let names = Arc::new(Names::default());
         let entropy = Arc::new(OsEntropy);
@@ -65,6 +69,25 @@ impl Gate {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let store = running.gateway.store.clone();
         Self { address, store, clock, names, http, folder, running: Some(running) }
+    }
+
+    /// The verbs, for what no caller can do.
+    pub fn gateway(&self) -> &Gateway {
+        &self.running.as_ref().unwrap().gateway
+    }
+
+    /// Runs SQL on the database file behind the gateway's back.
+    pub fn sql(&self, sql: &str) {
+        self.database().execute_batch(sql).unwrap();
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> i64 {
+        self.database().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("leadgate.db")).unwrap()
     }
 
     /// Stops it as SIGTERM would; the data stay.
@@ -123,7 +146,7 @@ impl Gate {
             operator: false,
             created: self.now(),
         };
-        let hash = super::password_hash(PASSWORD);
+        let hash = super::password_hash();
         self.store.add_user(user.clone(), Some(hash)).await.unwrap();
         user
     }
@@ -249,9 +272,4 @@ pub async fn answer(request: RequestBuilder) -> Answer {
     let response: Response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Answer { status, headers, text: response.text().await.unwrap() }
-}
-
-/// When tests begin.
-pub fn start_of_time() -> Timestamp {
-    "2026-01-02T03:04:05Z".parse().unwrap()
 }

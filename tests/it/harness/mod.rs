@@ -1,12 +1,45 @@
-//! What tests stand on: a gateway in the process, personas, a receiver, a clock, names.
+//! What tests stand on: a gateway in the process, personas, a receiver that does what it is told, a clock that stands
+//! still until it is moved, names, random numbers that are the same every time.
 
-mod clock;
+mod browser;
+pub mod clock;
+pub mod entropy;
 mod gate;
 mod names;
+pub mod receiver;
 
-pub use gate::{Answer, Cast, Gate, answer};
+pub use browser::Browser;
+pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer};
 
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use leadgate::domain::passwords::hash_password;
+use leadgate::model::OsEntropy;
+use leadgate::model::person::PasswordHash;
 use serde_json::Value;
+
+/// Waits for something that is sure to happen, and fails the test if it does not: the limit is far above what any machine
+/// needs, and nothing is concluded from the time that passes.
+pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(Duration::from_secs(60), event).await {
+        Ok(value) => value,
+        Err(_) => panic!("this did not happen: {what}"),
+    }
+}
+
+/// Hash of [`gate::PASSWORD`], made once: it is slow on purpose.
+pub fn password_hash() -> PasswordHash {
+    static HASH: OnceLock<PasswordHash> = OnceLock::new();
+    HASH.get_or_init(|| hash_password(gate::PASSWORD, &OsEntropy).unwrap()).clone()
+}
+
+/// The HTTP client of the tests needs to know which cryptography to use, although it speaks plain HTTP here.
+pub fn install_crypto() {
+    // It may be installed already, by another test.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
 
 /// Sends JSON without any client's own ideas of how to write it.
 pub trait JsonBody {

@@ -1,0 +1,150 @@
+//! Limits: what one subscription may take, and that a slow or dead one slows nobody else.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use leadgate::delivery::Policy;
+
+use super::world::World;
+use crate::harness::receiver::{Receiver, Reply};
+
+#[tokio::test]
+async fn a_subscription_has_at_most_sixteen_requests_under_way() {
+    let (world, mut receiver) = (World::start().await, Receiver::start().await);
+    let subscriber = world.subscriber(&receiver.url("/")).await;
+    for _ in 0..40 {
+        world.lead(subscriber).await;
+    }
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(receiver.next().await);
+    }
+    // Another subscription's delivery shows that the driver has been round since.
+    let other = world.subscriber(&receiver.url("/other")).await;
+    world.lead(other).await;
+    assert!(receiver.answer(Reply::status(200)).await.line.starts_with("POST /other "));
+    world.until("the other one is delivered", |counts| counts.delivered == 1 && counts.in_flight == 16).await;
+    receiver.assert_quiet();
+
+    // Each answer lets one more begin.
+    for answered in 1..=24 {
+        held.remove(0).answer(Reply::status(200));
+        held.push(receiver.next().await);
+        world.until("it is delivered", |counts| counts.delivered == 1 + answered && counts.in_flight == 16).await;
+        receiver.assert_quiet();
+    }
+    held.into_iter().for_each(|arrival| arrival.answer(Reply::status(200)));
+    world.until("all are delivered", |counts| counts.delivered == 41).await;
+}
+
+#[tokio::test]
+async fn a_failing_subscription_is_tried_one_request_at_a_time_until_one_succeeds() {
+    let (world, mut receiver) = (World::start().await, Receiver::start().await);
+    let subscriber = world.subscriber(&receiver.url("/")).await;
+    world.lead(subscriber).await;
+    receiver.answer(Reply::status(500)).await;
+    world.until("it failed", |counts| counts.retried == 1).await;
+
+    for _ in 0..20 {
+        world.lead(subscriber).await;
+    }
+    for failed in 2..=4 {
+        let arrival = receiver.next().await;
+        world.until("one is under way", |counts| counts.in_flight == 1).await;
+        receiver.assert_quiet();
+        arrival.answer(Reply::status(500));
+        world.until("it failed", |counts| counts.retried == failed).await;
+    }
+    receiver.answer(Reply::status(200)).await;
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        held.push(receiver.next().await);
+    }
+    world.until("all places are taken", |counts| counts.in_flight == 16).await;
+}
+
+#[tokio::test]
+async fn hundreds_of_hanging_receivers_do_not_delay_another() {
+    let (world, mut hanging, mut healthy) = (World::start().await, Receiver::start().await, Receiver::start().await);
+    let mut held = Vec::new();
+    for number in 0..300 {
+        let subscriber = world.subscriber(&hanging.url(&format!("/{number}"))).await;
+        for _ in 0..2 {
+            world.lead(subscriber).await;
+        }
+        // Each has at least one request under way before the next comes.
+        held.push(hanging.next().await);
+    }
+    let subscriber = world.subscriber(&healthy.url("/")).await;
+    for _ in 0..50 {
+        world.lead(subscriber).await;
+        healthy.answer(Reply::status(200)).await;
+    }
+    world.until("the healthy one has all", |counts| counts.delivered == 50).await;
+}
+
+#[tokio::test]
+async fn receivers_that_time_out_take_turns_in_a_quarter_of_the_places() {
+    let policy = Policy { max_in_flight: 8, ..Policy::default() };
+    let (world, mut hanging, mut healthy) =
+        (World::with(policy).await, Receiver::start().await, Receiver::start().await);
+    // Four receivers time out, two at a time at least.
+    let mut dead = Vec::new();
+    for number in 0..4 {
+        let subscriber = world.subscriber(&hanging.url(&format!("/{number}"))).await;
+        world.lead(subscriber).await;
+        dead.push(subscriber);
+    }
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(hanging.next().await);
+    }
+    world.clock.advance(Duration::from_secs(15));
+    world.until("all have timed out", |counts| counts.retried == 4 && counts.in_flight == 0).await;
+
+    // Now they are known: however much there is for them, they get two places together.
+    for subscriber in &dead {
+        for _ in 0..5 {
+            world.lead(*subscriber).await;
+        }
+    }
+    held = vec![hanging.next().await, hanging.next().await];
+    world.until("two are under way", |counts| counts.in_flight == 2).await;
+    let subscriber = world.subscriber(&healthy.url("/")).await;
+    for _ in 0..20 {
+        world.lead(subscriber).await;
+        healthy.answer(Reply::status(200)).await;
+    }
+    world.until("the healthy one has all", |counts| counts.delivered == 20 && counts.in_flight == 2).await;
+    hanging.assert_quiet();
+
+    // The turn passes on: whoever waits longest comes next.
+    let mut served: HashSet<_> = held.iter().map(|arrival| arrival.request.line.clone()).collect();
+    for turn in 2..=4 {
+        world.clock.advance(Duration::from_secs(15));
+        for _ in 0..2 {
+            let next = hanging.next().await;
+            served.insert(next.request.line.clone());
+            held.push(next);
+        }
+        world.until("two are under way", |counts| counts.retried == 2 + 2 * turn && counts.in_flight == 2).await;
+    }
+    assert_eq!(served.len(), 4, "{served:?}");
+}
+
+#[tokio::test]
+async fn a_backlog_of_many_subscriptions_is_served_with_few_places() {
+    let policy = Policy { max_in_flight: 4, max_per_subscription: 2, ..Policy::default() };
+    let (world, mut receiver) = (World::with(policy).await, Receiver::start().await);
+    for number in 0..20 {
+        let subscriber = world.subscriber(&receiver.url(&format!("/{number}"))).await;
+        for _ in 0..10 {
+            world.lead(subscriber).await;
+        }
+    }
+    for _ in 0..200 {
+        receiver.answer(Reply::status(200)).await;
+    }
+    world.until("all are delivered", |counts| counts.delivered == 200).await;
+    receiver.assert_quiet();
+}

@@ -1,0 +1,11 @@
+//! Leads out (API.md §5): the driver on a SQLite store, against real receivers on loopback.
+
+mod answers;
+mod failures;
+mod fairness;
+mod lanes;
+mod lifecycle;
+mod recall;
+mod request;
+mod retries;
+mod world;

@@ -1,0 +1,266 @@
+//! A store, a driver, a clock, and the few moves that delivery tests make.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use leadgate::delivery::{Counts, DeliveryStats, Driver, DriverParts, Policy};
+use leadgate::egress::{Client, Guard, Resolve};
+use leadgate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, State};
+use leadgate::model::lead::{LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
+use leadgate::model::partner::{ClientId, Partner};
+use leadgate::model::seal::Keyring;
+use leadgate::model::site::Site;
+use leadgate::model::subscription::secret_context;
+use leadgate::model::token::Hashed;
+use leadgate::model::{ChangeId, Clock, DeliveryId, Entropy, LeadId, PartnerId, SiteId, SubscriptionId, Timestamp};
+use leadgate::store::{DatabaseUrl, NewPartner, NewSite, NewSubscription, Purpose, Replaced, SharedStore};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::clock::ManualClock;
+use crate::harness::entropy::Counted;
+use crate::harness::soon;
+
+/// Names that resolve in tests, and to what; all others do not.
+#[derive(Default)]
+pub struct Names(HashMap<&'static str, Vec<&'static str>>);
+
+#[async_trait]
+impl Resolve for Names {
+    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let addresses = self.0.get(host).ok_or_else(|| io::Error::other("no such name"))?;
+        Ok(addresses.iter().map(|address| address.parse().expect("an address")).collect())
+    }
+}
+
+/// Everything around one driver.
+pub struct World {
+    pub store: SharedStore,
+    pub clock: Arc<ManualClock>,
+    pub entropy: Arc<Counted>,
+    pub keys: Arc<Keyring>,
+    pub policy: Policy,
+    guard: Arc<Guard>,
+    partner: PartnerId,
+    driver: Option<Running>,
+    path: std::path::PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+struct Running {
+    stats: Arc<DeliveryStats>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A site with a subscription.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscriber {
+    pub site: SiteId,
+    pub partner: PartnerId,
+}
+
+/// The secret of every subscription.
+pub const SECRET: &str = "s3cret";
+
+impl World {
+    /// A running driver with the defaults of CLI.md, whose loopback receivers may be reached.
+    pub async fn start() -> Self {
+        let mut world = Self::still(&["127.0.0.0/8"], &[]).await;
+        world.run();
+        world
+    }
+
+    /// A running driver with these choices.
+    pub async fn with(policy: Policy) -> Self {
+        let mut world = Self::still(&["127.0.0.0/8"], &[]).await;
+        world.policy = policy;
+        world.run();
+        world
+    }
+
+    /// A running driver that may reach `allowed` besides the internet, and knows these names.
+    pub async fn reaching(allowed: &[&str], names: &[(&'static str, &[&'static str])]) -> Self {
+        let mut world = Self::still(allowed, names).await;
+        world.run();
+        world
+    }
+
+    /// The same without a driver.
+    pub async fn still(allowed: &[&str], names: &[(&'static str, &[&'static str])]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("leadgate.db");
+        let store = open(&path).await;
+        let clock = Arc::new(ManualClock::at("2026-03-01T12:00:00Z"));
+        let entropy = Arc::new(Counted::default());
+        let names = Names(names.iter().map(|(name, addresses)| (*name, addresses.to_vec())).collect());
+        let allowed = allowed.iter().map(|network| network.parse().expect("a network")).collect();
+        let guard = Arc::new(Guard::new(allowed, Arc::new(names), clock.clone()));
+        let keys = Arc::new(Keyring::parse(&"11".repeat(32)).expect("a key"));
+        let mut world = Self {
+            partner: PartnerId::random(&*entropy),
+            driver: None,
+            policy: Policy::default(),
+            _directory: directory,
+            path,
+            store,
+            clock,
+            entropy,
+            keys,
+            guard,
+        };
+        world.partner = world.add_partner("piesync").await;
+        world
+    }
+
+    /// Starts a driver. It replaces the one before, which goes on if it was not stopped.
+    pub fn run(&mut self) {
+        let driver = Driver::new(DriverParts {
+            store: self.store.clone(),
+            keys: self.keys.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            client: Client::new(self.guard.clone()).expect("a client"),
+            policy: self.policy.clone(),
+        });
+        let stats = driver.stats();
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(driver.run(shutdown.clone()));
+        self.driver = Some(Running { stats, shutdown, task });
+    }
+
+    /// Tells the driver to stop. The result completes when it has.
+    pub fn stop(&mut self) -> impl Future<Output = Arc<DeliveryStats>> + use<> {
+        let driver = self.driver.take().expect("a driver runs");
+        driver.shutdown.cancel();
+        async {
+            soon("the driver stops", driver.task).await.expect("it ends well");
+            driver.stats
+        }
+    }
+
+    /// Closes the store, and opens the file again.
+    pub async fn reopen(&mut self) {
+        self.store.close().await;
+        self.store = open(&self.path).await;
+    }
+
+    /// Waits until the driver's numbers are as they should be.
+    pub async fn until(&self, what: &str, reached: impl FnMut(&Counts) -> bool) -> Counts {
+        let mut counts = self.driver.as_ref().expect("a driver runs").stats.subscribe();
+        *soon(what, counts.wait_for(reached)).await.expect("the driver lives")
+    }
+
+    /// A new site whose leads go to `url`.
+    pub async fn subscriber(&self, url: &str) -> Subscriber {
+        let id = SiteId::random(&*self.entropy);
+        let site = Site { id, domain: "www.site.com".parse().unwrap(), created: self.clock.now() };
+        assert_eq!(self.store.add_site(site, &[]).await.unwrap(), NewSite::Done);
+        let subscriber = Subscriber { site: id, partner: self.partner };
+        self.put(subscriber, url).await;
+        subscriber
+    }
+
+    /// A partner's PUT.
+    pub async fn put(&self, subscriber: Subscriber, url: &str) {
+        let Subscriber { site, partner } = subscriber;
+        let subscription = NewSubscription {
+            id: SubscriptionId::random(&*self.entropy),
+            site,
+            partner,
+            url: url.parse().expect("a URL"),
+            secret: self.keys.seal(SECRET.as_bytes(), &secret_context(partner, site), &*self.entropy),
+            now: self.clock.now(),
+        };
+        assert_eq!(self.store.replace_subscription(subscription).await.unwrap(), Replaced::Done);
+    }
+
+    /// A partner's DELETE.
+    pub async fn delete(&self, subscriber: Subscriber) {
+        let Subscriber { site, partner } = subscriber;
+        assert!(self.store.remove_subscription(partner, site, self.clock.now()).await.unwrap());
+    }
+
+    /// A new lead comes in.
+    pub async fn lead(&self, subscriber: Subscriber) -> LeadId {
+        let fresh = LeadId::random(&*self.entropy);
+        let patch = patch(json!({"source": "test", "first_name": "Ann", "email": format!("{fresh}@a.example")}));
+        let action = LeadAction::Upsert { given: None, fresh, patch, activities: vec![] };
+        self.command(subscriber, action).await
+    }
+
+    /// A lead changes.
+    pub async fn update(&self, subscriber: Subscriber, lead: LeadId, fields: Value) {
+        self.command(subscriber, LeadAction::Patch { lead, patch: patch(fields), activities: vec![] }).await;
+    }
+
+    async fn command(&self, subscriber: Subscriber, action: LeadAction) -> LeadId {
+        let command = LeadCommand {
+            site: subscriber.site,
+            origin: Origin { system: "test".into(), partner: None },
+            change: ChangeId::at(self.clock.now(), &*self.entropy),
+            now: self.clock.now(),
+            action,
+            idempotency: None,
+        };
+        match self.store.apply_lead_change(command).await.unwrap() {
+            LeadOutcome::Done(receipt) => receipt.lead,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The delivery log of a site, newest first.
+    pub async fn log(&self, subscriber: Subscriber) -> Vec<Delivery> {
+        let filter = DeliveryFilter { site: Some(subscriber.site), state: None, limit: 10_000 };
+        self.store.deliveries(filter).await.unwrap()
+    }
+
+    /// A site's only delivery, in full.
+    pub async fn only(&self, subscriber: Subscriber) -> DeliveryDetails {
+        let log = self.log(subscriber).await;
+        assert_eq!(log.len(), 1, "{log:?}");
+        self.details(log[0].id).await
+    }
+
+    /// A delivery in full.
+    pub async fn details(&self, id: DeliveryId) -> DeliveryDetails {
+        self.store.delivery(id).await.unwrap().expect("it is in the log")
+    }
+
+    /// When a site's only delivery is due.
+    pub async fn due(&self, subscriber: Subscriber) -> Timestamp {
+        let delivery = self.only(subscriber).await.delivery;
+        assert_eq!(delivery.state, State::Waiting);
+        delivery.due.expect("it is the head of its lane")
+    }
+
+    async fn add_partner(&self, slug: &str) -> PartnerId {
+        let id = PartnerId::random(&*self.entropy);
+        let partner = Partner {
+            id,
+            slug: slug.parse().unwrap(),
+            name: slug.into(),
+            client_id: ClientId::generate(&*self.entropy as &dyn Entropy),
+            secret: Hashed::from_bytes([0; 32]),
+            redirect_uris: vec![],
+            echo: true,
+            created: self.clock.now(),
+        };
+        assert_eq!(self.store.add_partner(partner).await.unwrap(), NewPartner::Added);
+        id
+    }
+}
+
+async fn open(path: &std::path::Path) -> SharedStore {
+    let url = DatabaseUrl::Sqlite(path.to_owned());
+    leadgate::store::open(&url, Purpose::Serve).await.expect("the database opens")
+}
+
+fn patch(fields: Value) -> Patch {
+    let Value::Object(fields) = fields else { panic!("not an object: {fields}") };
+    Patch { fields: fields.into_iter().map(|(name, value)| (name, Some(value))).collect(), if_absent: vec![] }
+}

@@ -1,0 +1,134 @@
+//! `grant_type=authorization_code`, with and without PKCE (checklist 69 to 82).
+
+use futures_util::future::join_all;
+
+use super::door::{CALLBACK, CHALLENGE, Door, VERIFIER, assert_refused, pair};
+use crate::harness::answer;
+
+const PKCE: [(&str, Option<&str>); 2] = [("code_challenge", Some(CHALLENGE)), ("code_challenge_method", Some("S256"))];
+
+impl Door {
+    async fn redeem_with(&self, code: &str, verifier: &str) -> crate::harness::Answer {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", verifier),
+        ];
+        self.token(&form).await
+    }
+}
+
+#[tokio::test]
+async fn oauth_069_missing_unknown_and_foreign_codes() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let missing = door.token(&[("grant_type", "authorization_code"), ("redirect_uri", CALLBACK)]).await;
+    assert_refused(&missing, 400, "invalid_request");
+    assert_refused(&door.redeem("unknown").await, 400, "invalid_grant");
+    let other = door.gate.partner("cinc").await;
+    let form = format!("grant_type=authorization_code&code={code}&redirect_uri={CALLBACK}");
+    let stolen = door.gate.post("/cinc/oauth/token/").header("content-type", "application/x-www-form-urlencoded");
+    let stolen = stolen.basic_auth(other.partner.client_id.as_str(), Some(&other.secret)).body(form);
+    assert_refused(&answer(stolen).await, 400, "invalid_grant");
+    assert_eq!(door.redeem(&code).await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_070_the_redirect_uri_must_be_named_again() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let form = [("grant_type", "authorization_code"), ("code", code.as_str())];
+    assert_refused(&door.token(&form).await, 400, "invalid_grant");
+    for wrong in ["https://piesync.example/callback/", "https://piesync.example/Callback", "x"] {
+        let form = [form[0], form[1], ("redirect_uri", wrong)];
+        assert_refused(&door.token(&form).await, 400, "invalid_grant");
+    }
+    assert_eq!(door.redeem(&code).await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_071_second_use_kills_the_family() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let (access, refresh) = pair(&door.redeem(&code).await);
+    let (refreshed, second_refresh) = pair(&door.refresh(&refresh).await);
+    let (other_access, _) = door.tokens().await;
+    assert_refused(&door.redeem(&code).await, 400, "invalid_grant");
+    assert!(!door.opens(&access).await);
+    assert!(!door.opens(&refreshed).await);
+    assert_refused(&door.refresh(&second_refresh).await, 400, "invalid_grant");
+    assert!(door.opens(&other_access).await, "another approval's tokens live on");
+}
+
+#[tokio::test]
+async fn oauth_072_of_parallel_exchanges_one_wins() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let answers = join_all((0..20).map(|_| door.redeem(&code))).await;
+    let won = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(won, 1);
+    for answer in answers.iter().filter(|answer| answer.status != 200) {
+        assert_refused(answer, 400, "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn oauth_073_a_used_code_is_remembered_after_its_minute() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let (access, _) = pair(&door.redeem(&code).await);
+    door.gate.clock.advance(std::time::Duration::from_secs(600));
+    assert_refused(&door.redeem(&code).await, 400, "invalid_grant");
+    assert!(!door.opens(&access).await);
+}
+
+#[tokio::test]
+async fn oauth_074_failures_before_the_grant_burn_no_code() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let good = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK)];
+    let unknown = door.token_request(&good).basic_auth(door.partner.partner.client_id.as_str(), Some("wrong"));
+    assert_refused(&answer(unknown).await, 401, "invalid_client");
+    assert_refused(&door.token(&[&good[..], &good[..1]].concat()).await, 400, "invalid_request");
+    assert_eq!(door.redeem(&code).await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_076_080_the_verifier_must_fit_its_challenge() {
+    let door = Door::open().await;
+    let code = door.code_for(&PKCE).await;
+    let wrong = VERIFIER.replace('d', "e");
+    assert_refused(&door.redeem(&code).await, 400, "invalid_grant");
+    assert_refused(&door.redeem_with(&code, &wrong).await, 400, "invalid_grant");
+    assert_refused(&door.redeem_with(&code, CHALLENGE).await, 400, "invalid_grant");
+    assert_eq!(door.redeem_with(&code, VERIFIER).await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_079_verifiers_are_43_to_128_unreserved_characters() {
+    let door = Door::open().await;
+    let code = door.code_for(&PKCE).await;
+    for wrong in [&VERIFIER[1..], &"x".repeat(129), &format!("{VERIFIER}="), &format!("{VERIFIER} ")] {
+        assert_refused(&door.redeem_with(&code, wrong).await, 400, "invalid_grant");
+    }
+    assert_eq!(door.redeem_with(&code, VERIFIER).await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_081_a_verifier_that_nobody_asked_for_is_refused() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    assert_refused(&door.redeem_with(&code, VERIFIER).await, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn oauth_082_pkce_survives_the_login() {
+    let door = Door::open().await;
+    let mut visitor = super::visitor::Visitor::new(&door.gate);
+    let page = visitor.get(&door.asking(&PKCE)).await;
+    let consent = visitor.log_in(&page, &door.owner).await;
+    let sent = super::visitor::SentBack::read(&visitor.approve(&consent).await);
+    assert_refused(&door.redeem(sent.code()).await, 400, "invalid_grant");
+    assert_eq!(door.redeem_with(sent.code(), VERIFIER).await.status, 200);
+}

@@ -1,0 +1,12 @@
+//! OAuth: the checklist of what a first-rate authorization server does, each line a test of its number.
+
+mod authorize;
+mod clients;
+mod codes;
+mod door;
+mod pages;
+mod refresh;
+mod request;
+mod steps;
+mod token;
+mod visitor;

@@ -1,0 +1,154 @@
+//! What is true of every page (checklist 31 to 35, 37, 41).
+
+use leadgate::config::PublicUrl;
+use leadgate::model::partner::{ClientId, Partner};
+use leadgate::model::{OsEntropy, PartnerId};
+
+use super::door::{CALLBACK, Door, assert_page};
+use super::visitor::{Form, Visitor};
+use crate::harness::Answer;
+
+/// One of each page.
+async fn all_pages(door: &Door) -> Vec<Answer> {
+    let gate = &door.gate;
+    let many = gate.person("many@example.com").await;
+    gate.site("a.example", &[&many]).await;
+    gate.site("b.example", &[&many]).await;
+    let none = gate.person("none@example.com").await;
+    let asking = door.asking(&[]);
+    let mut visitor = Visitor::new(gate);
+    let login = visitor.get(&asking).await;
+    let wrong = Form::of(&login, "login").with("email", "x@example.com").with("password", "wrong");
+    let refused = visitor.submit(&wrong).await;
+    let mut pages = vec![login, refused];
+    for user in [&many, &none, &door.owner] {
+        pages.push(Visitor::logged_in(gate, user).await.get(&asking).await);
+    }
+    pages.push(visitor.get("/piesync/oauth/authorize/").await);
+    pages.push(visitor.get("/nobody/oauth/authorize/").await);
+    pages.push(visitor.get("/piesync/oauth/authorize/login/").await);
+    pages
+}
+
+#[tokio::test]
+async fn oauth_032_033_034_every_page_is_framed_by_nobody_and_runs_nothing() {
+    let door = Door::open().await;
+    for page in all_pages(&door).await {
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert_eq!(page.header("x-frame-options"), "DENY");
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        // Chromium would apply it to the redirect to the partner.
+        assert!(!policy.contains("form-action"), "{policy}");
+        assert!(!page.text.contains("<script") && !page.text.contains(" style="), "{}", page.text);
+        assert!(page.text.contains("<html lang=\"en\">") && page.text.contains("<h1>"), "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn oauth_031_cookies_cannot_be_read_by_scripts_and_survive_the_way_from_a_partner() {
+    let door = Door::open().await;
+    let mut visitor = Visitor::new(&door.gate);
+    let page = visitor.get(&door.asking(&[])).await;
+    let form = Form::of(&page, "login").with("email", "kim@example.com").with("password", crate::harness::PASSWORD);
+    let logged_in = visitor.submit(&form).await;
+    for (answer, name) in [(&page, "leadgate_browser=lgb_"), (&logged_in, "leadgate_session=lgs_")] {
+        let cookie = answer.header("set-cookie");
+        assert!(cookie.starts_with(name) && cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn oauth_031_on_https_cookies_are_host_cookies() {
+    let gate = crate::harness::Gate::start_with(|settings| {
+        settings.public_url = PublicUrl::parse("https://gate.example").unwrap()
+    })
+    .await;
+    let partner = gate.partner("piesync").await;
+    let query =
+        [("client_id", partner.partner.client_id.as_str()), ("response_type", "code"), ("redirect_uri", CALLBACK)];
+    let page = Visitor::new(&gate).get(&super::door::path(&query)).await;
+    let cookie = page.header("set-cookie");
+    assert!(cookie.starts_with("__Host-leadgate_browser=") && cookie.ends_with("; Secure"), "{cookie}");
+}
+
+#[tokio::test]
+async fn oauth_034_what_is_echoed_is_escaped() {
+    let door = Door::open().await;
+    let attack = "\"><script>alert('x')</script>";
+    let partner = Partner {
+        id: PartnerId::random(&OsEntropy),
+        slug: "evil".parse().unwrap(),
+        name: attack.into(),
+        client_id: ClientId::generate(&OsEntropy),
+        ..door.partner.partner.clone()
+    };
+    door.gate.store.add_partner(partner.clone()).await.unwrap();
+    let changes = [("client_id", Some(partner.client_id.as_str())), ("state", Some(attack))];
+    let asking = door.asking(&changes).replace("/piesync/", "/evil/");
+    let mut visitor = Visitor::new(&door.gate);
+    let page = visitor.get(&asking).await;
+    let refused = visitor.submit(&Form::of(&page, "login").with("email", attack).with("password", "x")).await;
+    let consent = Visitor::logged_in(&door.gate, &door.owner).await.get(&asking).await;
+    for page in [page, refused, consent] {
+        assert!(page.text.contains("alert(") && !page.text.contains("<script"), "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn oauth_035_nothing_in_a_request_sends_the_user_elsewhere() {
+    let door = Door::open().await;
+    let mut visitor = Visitor::new(&door.gate);
+    let elsewhere = Some("//evil.example");
+    let asking = door.asking(&[("next", elsewhere), ("return_to", elsewhere), ("url", elsewhere)]);
+    let page = visitor.get(&asking).await;
+    let form = Form::of(&page, "login").with("email", "kim@example.com").with("password", crate::harness::PASSWORD);
+    let logged_in = visitor.submit(&form.with("next", "//evil.example")).await;
+    assert!(logged_in.header("location").starts_with("/piesync/oauth/authorize/?"), "{}", logged_in.header("location"));
+    assert!(!logged_in.header("location").contains("evil"));
+}
+
+#[tokio::test]
+async fn oauth_037_an_unknown_user_is_answered_like_a_wrong_password() {
+    let door = Door::open().await;
+    let mut answers = Vec::new();
+    for email in ["kim@example.com", "nobody@example.com", "not an address"] {
+        let mut visitor = Visitor::new(&door.gate);
+        let page = visitor.get(&door.asking(&[])).await;
+        let form = Form::of(&page, "login").with("email", email).with("password", "wrong password");
+        let answer = visitor.submit(&form).await;
+        assert_page(&answer, 403);
+        assert!(!visitor.cookies.contains_key("leadgate_session"));
+        let text = answer.text.replace(email, "…");
+        // What differs from one page to the next, whoever asks.
+        let secrets = ["login", "cancel"].map(|step| Form::of(&answer, step));
+        let text = secrets.iter().flat_map(|form| &form.fields).fold(text, |text, (_, value)| text.replace(value, "…"));
+        answers.push(text);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0], answers[2]);
+}
+
+#[tokio::test]
+async fn oauth_041_the_consent_names_partner_host_site_and_what_is_asked_for() {
+    let door = Door::open().await;
+    let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
+    let both = owner.get(&door.asking(&[])).await.text;
+    for part in ["piesync Inc.", "piesync.example", "www.site.com", "kim@example.com", "Receive leads", "Send leads"] {
+        assert!(both.contains(part), "{part}: {both}");
+    }
+    let one = owner.get(&door.asking(&[("scope", Some("leadrouter:send"))])).await.text;
+    assert!(one.contains("Send leads") && !one.contains("Receive leads"), "{one}");
+}
+
+#[tokio::test]
+async fn the_stylesheet_is_kept_for_good() {
+    let door = Door::open().await;
+    let mut visitor = Visitor::new(&door.gate);
+    let page = visitor.get(&door.asking(&[])).await;
+    let (_, rest) = page.text.split_once("<link rel=\"stylesheet\" href=\"").unwrap();
+    let style = visitor.get(rest.split('"').next().unwrap()).await;
+    assert_eq!((style.status, style.header("content-type")), (200, "text/css; charset=utf-8"));
+    assert_eq!(style.header("cache-control"), "public, max-age=31536000, immutable");
+}

@@ -1,0 +1,162 @@
+//! The token endpoint, whatever the grant (checklist 44 to 57).
+
+use reqwest::Method;
+
+use super::door::{CALLBACK, Door, assert_refused, pair};
+use crate::harness::answer;
+
+#[tokio::test]
+async fn oauth_044_post_only_with_or_without_slash() {
+    let door = Door::open().await;
+    for path in ["/piesync/oauth/token/", "/piesync/oauth/token"] {
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
+            let answer = answer(door.gate.request(method, path)).await;
+            assert_eq!((answer.status, answer.header("allow")), (405, "POST"));
+            assert_eq!(answer.header("cache-control"), "no-store");
+        }
+        let answer = answer(door.gate.post(path)).await;
+        assert_refused(&answer, 400, "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn oauth_045_forms_only() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let body = format!("grant_type=authorization_code&code={code}&redirect_uri={CALLBACK}");
+    let with = |content_type: &'static str| {
+        let request = door.as_partner(door.gate.post("/piesync/oauth/token/")).body(body.clone());
+        answer(request.header("content-type", content_type))
+    };
+    for wrong in ["application/json", "text/plain", "multipart/form-data; boundary=x", ""] {
+        assert_refused(&with(wrong).await, 400, "invalid_request");
+    }
+    let none = answer(door.as_partner(door.gate.post("/piesync/oauth/token/")).body(body.clone())).await;
+    assert_refused(&none, 400, "invalid_request");
+    assert_eq!(with("APPLICATION/x-www-form-urlencoded; charset=utf-8").await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_046_067_the_query_never_counts() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let secret = &door.partner.secret;
+    let query = format!(
+        "grant_type=authorization_code&code={code}&redirect_uri={CALLBACK}&client_id={}&client_secret={secret}",
+        door.partner.partner.client_id.as_str()
+    );
+    let request = |path: &str| door.gate.post(path).header("content-type", "application/x-www-form-urlencoded");
+    let path = format!("/piesync/oauth/token/?{query}");
+    assert_refused(&answer(request(&path)).await, 401, "invalid_client");
+    assert_refused(&answer(door.as_partner(request(&path))).await, 400, "invalid_request");
+    assert_eq!(door.redeem(&code).await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_047_a_repeated_parameter_is_refused_even_if_equal() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    for twice in ["grant_type", "code", "redirect_uri", "colour"] {
+        let good =
+            [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK), ("colour", "red")];
+        let again = good.iter().find(|(name, _)| *name == twice).copied();
+        let form: Vec<_> = good.into_iter().chain(again).collect();
+        assert_refused(&door.token(&form).await, 400, "invalid_request");
+    }
+    assert_eq!(door.redeem(&code).await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_048_empty_is_absent_and_unknown_is_ignored() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", ""),
+        ("client_secret", ""),
+        ("colour", "red"),
+    ];
+    assert_eq!(door.token(&form).await.status, 200);
+    assert_refused(&door.token(&[("grant_type", "")]).await, 400, "invalid_request");
+}
+
+#[tokio::test]
+async fn oauth_049_bodies_are_read_strictly() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let send = |body: String| {
+        let request = door.as_partner(door.gate.post("/piesync/oauth/token/"));
+        answer(request.header("content-type", "application/x-www-form-urlencoded").body(body))
+    };
+    for broken in ["%", "%zz", "%00", "%ff"] {
+        let answer = send(format!("grant_type=authorization_code&code={broken}")).await;
+        assert_refused(&answer, 400, "invalid_request");
+    }
+    assert_refused(&send("x".repeat(64 * 1024 + 1)).await, 413, "invalid_request");
+    let percent: String = CALLBACK.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let spelt = format!("grant%5ftype=authorization%5Fcode&code={code}&redirect_uri={percent}");
+    assert_eq!(send(spelt).await.status, 200);
+}
+
+#[tokio::test]
+async fn oauth_050_grant_types() {
+    let door = Door::open().await;
+    assert_refused(&door.token(&[("code", "x")]).await, 400, "invalid_request");
+    for unknown in ["password", "client_credentials", "Authorization_code", "implicit"] {
+        assert_refused(&door.token(&[("grant_type", unknown)]).await, 400, "unsupported_grant_type");
+    }
+}
+
+#[tokio::test]
+async fn oauth_051_the_client_is_judged_first() {
+    let door = Door::open().await;
+    for form in [&[("grant_type", "x")][..], &[], &[("grant_type", "authorization_code"), ("code", "x")]] {
+        let request = door.token_request(form).basic_auth(door.partner.partner.client_id.as_str(), Some("wrong"));
+        assert_refused(&answer(request).await, 401, "invalid_client");
+    }
+}
+
+#[tokio::test]
+async fn oauth_053_054_056_a_success_is_as_documented() {
+    let door = Door::open().await;
+    let redeemed = door.redeem(&door.code().await).await;
+    let refreshed = door.refresh(&pair(&redeemed).1).await;
+    for answer in [redeemed, refreshed] {
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
+        let json = answer.json();
+        let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let documented =
+            ["access_token", "token_type", "expires_in", "refresh_token", "scope", "site_uuid", "site_domain"];
+        assert_eq!(names, documented);
+        assert_eq!((&json["token_type"], &json["expires_in"]), (&"Bearer".into(), &3600.into()));
+        assert_eq!(json["scope"], "leadrouter:connect leadrouter:send");
+        assert_eq!(json["site_uuid"], door.site.id.to_string());
+        assert_eq!(json["site_domain"], "www.site.com");
+    }
+}
+
+#[tokio::test]
+async fn oauth_055_tokens_are_long_and_of_the_b64token_alphabet() {
+    let door = Door::open().await;
+    let (access, refresh) = door.tokens().await;
+    for token in [&access, &refresh] {
+        assert!(token.len() >= 64 && token.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{token}");
+    }
+    assert!(door.opens(&access).await);
+    door.gate.clock.advance(std::time::Duration::from_secs(3600));
+    assert!(!door.opens(&access).await);
+}
+
+#[tokio::test]
+async fn oauth_121_a_database_that_is_down_is_told_without_internals() {
+    let door = Door::open().await;
+    door.gate.store.close().await;
+    let answer = door.redeem("x").await;
+    assert_refused(&answer, 503, "temporarily_unavailable");
+    assert_eq!(answer.header("retry-after"), "5");
+    assert!(!answer.text.contains("database"), "{}", answer.text);
+}
