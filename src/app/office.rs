@@ -24,13 +24,9 @@ pub async fn migrate(settings: &Settings) -> Result<Vec<String>, OpenError> {
 pub async fn examine(settings: &Settings) -> Vec<String> {
     let DatabaseUrl::Sqlite(path) = &settings.database_url;
     if !path.exists() {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        return match folder {
-            Some(folder) if !folder.is_dir() => {
-                vec![format!("there is no folder {} for the database", folder.display())]
-            }
-            _ => Vec::new(),
-        };
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let missing = directory.filter(|directory| !directory.is_dir());
+        return Vec::from_iter(missing.map(|missing| format!("the directory {} does not exist", missing.display())));
     }
     let store = match store::open(&settings.database_url, Purpose::Check).await {
         Ok(store) => store,

@@ -1,6 +1,7 @@
 //! The specification: what Leadgate does, seen from outside.
 
 mod api;
+mod cli;
 mod delivery;
 mod harness;
 mod house_rules;

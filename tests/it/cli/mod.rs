@@ -1,0 +1,10 @@
+//! The command line: each command is run as a process, as people and programs run it.
+
+mod database;
+mod deliveries;
+mod documents;
+mod listen;
+mod office;
+mod process;
+mod serve;
+mod settings;

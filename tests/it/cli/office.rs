@@ -1,0 +1,205 @@
+//! People, sites, partners and sources: every command, for people and for programs.
+
+use std::process::Stdio;
+
+use serde_json::json;
+
+use super::process::{Home, Running};
+
+const SITE: &str = "aa808177-d2cc-415d-b504-a36abf39ac00";
+const ABSENT: &str = "00000000-0000-4000-8000-000000000000";
+
+#[test]
+fn users_are_added_listed_and_removed() {
+    let home = Home::new();
+    assert_eq!(home.says("user list"), "There are no users yet.\n");
+    let added = home.add_user("Ann@Example.com");
+    assert_eq!(added["email"], "ann@example.com");
+    let input = "correct horse battery";
+    let mut bob = home.command("user add bob@example.com --operator --password-stdin --name");
+    let bob = bob.arg("Бобби 東").stdin(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut bob.stdin.as_ref().unwrap(), input.as_bytes()).unwrap();
+    assert_eq!(bob.wait_with_output().unwrap().stdout, b"Added bob@example.com.\n");
+
+    let list = home.document("user list");
+    assert_eq!(list[0]["id"], added["id"]);
+    assert_eq!(list[1]["name"], "Бобби 東");
+    assert_eq!((&list[0]["operator"], &list[1]["operator"]), (&json!(false), &json!(true)));
+    let table = home.says("user list");
+    let lines: Vec<_> = table.lines().collect();
+    assert_eq!(lines, ["EMAIL            NAME      ROLE", "ann@example.com", "bob@example.com  Бобби 東  operator",]);
+
+    assert_eq!(home.document("user remove ann@example.com"), added);
+    assert_eq!(home.says("user remove bob@example.com"), "Removed bob@example.com.\n");
+    assert_eq!(home.document("user list"), json!([]));
+    assert_eq!(home.complains("user remove ann@example.com"), "there is no user ann@example.com");
+}
+
+#[test]
+fn passwords_come_from_stdin_or_from_a_person() {
+    let home = Home::new();
+    let asked = home.complains("user add ann@example.com");
+    assert!(asked.contains("--password-stdin"), "{asked}");
+    let short = home.run_with_input("user add ann@example.com --password-stdin", "short\n");
+    assert!(short.complaint(1).contains("characters"), "{short:?}");
+    assert_eq!(home.document("user list"), json!([]), "nothing was changed");
+
+    let added = home.add_user("ann@example.com");
+    let again = home.run_with_input("user add ANN@example.com --password-stdin", "correct horse battery");
+    assert_eq!(again.complaint(1), "there is already a user ann@example.com");
+    let changed = home.run_with_input("user passwd ann@example.com --password-stdin --json", "another long password\n");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&changed.stdout).unwrap(), added);
+    let nobody = home.run_with_input("user passwd eve@example.com --password-stdin", "another long password\n");
+    assert_eq!(nobody.complaint(1), "there is no user eve@example.com");
+}
+
+#[test]
+fn sites_are_added_granted_listed_and_removed() {
+    let home = Home::new();
+    home.add_user("ann@example.com");
+    home.add_user("bob@example.com");
+    assert_eq!(home.says("site list"), "There are no sites yet.\n");
+    let upper = SITE.to_uppercase();
+    let added = home.document(&format!("site add WWW.Site.com --uuid {upper} --owner ann@example.com"));
+    assert_eq!(added, json!({"uuid": SITE, "domain": "www.site.com"}));
+    assert_eq!(home.says(&format!("site grant {SITE} bob@example.com")), "bob@example.com owns www.site.com now.\n");
+    assert_eq!(home.document(&format!("site grant {SITE} bob@example.com")), added, "granting twice is no fault");
+
+    let list = home.document("site list");
+    assert_eq!(list[0]["owners"], json!(["ann@example.com", "bob@example.com"]));
+    let table = home.says("site list");
+    assert!(table.contains(&format!("{SITE}  www.site.com  ann@example.com, bob@example.com")), "{table}");
+
+    let taken = home.complains(&format!("site add www.other.com --uuid {SITE}"));
+    assert!(taken.contains("already a site"), "{taken}");
+    assert_eq!(home.complains("site add a.com --owner eve@example.com"), "there is no user eve@example.com");
+    assert_eq!(home.complains(&format!("site grant {ABSENT} ann@example.com")), format!("there is no site {ABSENT}"));
+    assert_eq!(home.document(&format!("site remove {SITE}")), added);
+    assert_eq!(home.document("site list"), json!([]));
+    assert_eq!(home.complains(&format!("site remove {SITE}")), format!("there is no site {SITE}"));
+}
+
+#[test]
+fn a_site_without_a_uuid_gets_one() {
+    let home = Home::new();
+    let added = home.document("site add пример.рф");
+    assert_eq!(added["domain"], "пример.рф");
+    assert_eq!(home.document("site list")[0]["uuid"], added["uuid"]);
+}
+
+#[test]
+fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
+    let home = Home::new();
+    assert_eq!(home.says("partner list"), "There are no partners yet.\n");
+    let command =
+        "partner add piesync --redirect-uri https://a.example/cb?x=1 --redirect-uri http://b.example/ --name PieSync";
+    let added = home.document(command);
+    assert_eq!(added["slug"], "piesync");
+    let secret = added["client_secret"].as_str().unwrap();
+    assert_eq!(secret.len(), 64);
+
+    let rotated = home.document("partner rotate-secret piesync");
+    assert_eq!(rotated["client_id"], added["client_id"]);
+    assert_ne!(rotated["client_secret"], added["client_secret"]);
+    home.says("partner add cinc --name Cinc --redirect-uri https://c.example/ --no-echo");
+
+    let list = home.document("partner list");
+    assert_eq!((&list[0]["slug"], &list[0]["echo"]), (&json!("cinc"), &json!(false)));
+    assert_eq!((&list[1]["name"], &list[1]["echo"]), (&json!("PieSync"), &json!(true)));
+    assert_eq!(list[1]["redirect_uris"], json!(["https://a.example/cb?x=1", "http://b.example/"]));
+    assert!(!home.says("partner list").contains(rotated["client_secret"].as_str().unwrap()));
+
+    assert_eq!(home.complains(command), "there is already a partner piesync");
+    assert_eq!(home.document("partner remove piesync"), json!({"slug": "piesync"}));
+    assert_eq!(home.complains("partner remove piesync"), "there is no partner piesync");
+    assert_eq!(home.complains("partner rotate-secret piesync"), "there is no partner piesync");
+}
+
+#[test]
+fn what_a_partner_needs_is_printed_for_people_too() {
+    let home = Home::new();
+    let text = home.says("partner add piesync --name PieSync --redirect-uri https://a.example/cb");
+    assert!(text.contains("shown only now") && text.contains("client_id") && text.contains("client_secret"), "{text}");
+    let text = home.says("source add crm");
+    assert!(text.contains("shown only now") && text.contains("password"), "{text}");
+}
+
+#[test]
+fn sources_are_added_listed_and_removed() {
+    let home = Home::new();
+    home.says(&format!("site add www.site.com --uuid {SITE}"));
+    assert_eq!(home.says("source list"), "There are no sources yet.\n");
+    let everywhere = home.document("source add crm");
+    assert_eq!((&everywhere["username"], everywhere["password"].as_str().unwrap().len()), (&json!("crm"), 64));
+    home.document(&format!("source add portal --site {SITE}"));
+    let list = home.document("source list");
+    assert_eq!((&list[0]["username"], &list[0]["sites"]), (&json!("crm"), &json!(null)));
+    assert_eq!((&list[1]["username"], &list[1]["sites"]), (&json!("portal"), &json!([SITE])));
+    let table = home.says("source list");
+    assert!(table.contains("crm       all\n") && table.contains(&format!("portal    {SITE}\n")), "{table}");
+
+    assert_eq!(home.complains("source add crm"), "there is already a source crm");
+    assert_eq!(home.complains(&format!("source add x --site {ABSENT}")), format!("there is no site {ABSENT}"));
+    assert_eq!(home.document("source remove crm"), json!({"username": "crm"}));
+    assert_eq!(home.complains("source remove crm"), "there is no source crm");
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_one_line_and_exit_code_2() {
+    let home = Home::new();
+    for (arguments, sign) in [
+        ("usr list", "usr"),
+        ("user add", "<EMAIL>"),
+        ("user add nobody", "not an e-mail address"),
+        ("user list --verbose", "--verbose"),
+        ("site add https://www.site.com/", "not a domain name"),
+        ("site add a.com --uuid 7", "not a UUID"),
+        ("partner add Pie! --name x --redirect-uri https://a.example/", "not a slug"),
+        ("partner add rest --name x --redirect-uri https://a.example/", "reserved"),
+        ("partner add pie --name x", "--redirect-uri"),
+        ("partner add pie --name x --redirect-uri /cb", "not a redirect URI"),
+        ("source add a:b", "not a user name"),
+        ("delivery list --state lost", "waiting, delivered"),
+        ("delivery list --limit 0", "1 to 10000"),
+        ("delivery show 7", "not a UUID"),
+        ("delivery replay", "<IDS>"),
+        ("delivery replay --failed", "--site"),
+        ("listen --listen here", "--listen"),
+        ("listen --forward-to ftp://a.example/", "http or https"),
+    ] {
+        let line = home.run(arguments).complaint(2);
+        assert!(line.contains(sign), "{arguments}: {line}");
+    }
+    assert!(!home.path("leadgate.db").exists(), "nothing was touched");
+}
+
+#[test]
+fn names_can_be_of_any_script_but_hold_no_control_characters() {
+    let home = Home::new();
+    let mut command = home.command("partner add pie --redirect-uri https://a.example/ --name");
+    let refused = super::process::Ran::from(command.arg("a\nb").output().unwrap());
+    assert!(refused.complaint(2).contains("control characters"));
+    let mut command = home.command("partner add pie --redirect-uri https://a.example/ --name");
+    assert!(command.arg("ピザ و خبز").output().unwrap().status.success());
+    assert_eq!(home.document("partner list")[0]["name"], "ピザ و خبز");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let home = Home::new();
+    home.says("migrate");
+    let mut child = home.command("user list").spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+}
+
+#[test]
+fn commands_work_while_a_gateway_serves_the_same_database() {
+    let home = Home::new().with("LEADGATE_LISTEN", "127.0.0.1:0");
+    let mut gateway: Running = home.start("serve");
+    gateway.reports("serving");
+    home.add_user("ann@example.com");
+    assert_eq!(home.document("user list")[0]["email"], "ann@example.com");
+    assert_eq!(gateway.terminate(), Some(0));
+}

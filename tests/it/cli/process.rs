@@ -1,0 +1,161 @@
+//! Running the program: to its end, or for as long as a test needs it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory to run the program in. With the default settings the database lies there.
+pub struct Home {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Home {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
+    }
+
+    /// The same with a variable set.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program with these arguments, separated by white space.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leadgate"));
+        let ours = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("LEADGATE_"));
+        ours.for_each(|name| {
+            command.env_remove(name);
+        });
+        command.env_remove("RUST_LOG").envs(self.environment.iter().cloned());
+        command.args(arguments.split_whitespace()).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &str) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs a command to its end, with something on stdin.
+    pub fn run_with_input(&self, arguments: &str, input: &str) -> Ran {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        // A command that fails before it reads closes the pipe.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Ran::from(child.wait_with_output().unwrap())
+    }
+
+    /// Runs a command that has to succeed; what it says to people.
+    pub fn says(&self, arguments: &str) -> String {
+        let ran = self.run(arguments);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments}");
+        ran.stdout
+    }
+
+    /// Runs a command with `--json` that has to succeed; its one document.
+    pub fn document(&self, arguments: &str) -> Value {
+        serde_json::from_str(&self.says(&format!("{arguments} --json"))).unwrap()
+    }
+
+    /// Runs a command that has to fail, with exit code 1, nothing on stdout, and one line on stderr; that line.
+    pub fn complains(&self, arguments: &str) -> String {
+        self.run(arguments).complaint(1)
+    }
+
+    /// Adds a person.
+    pub fn add_user(&self, email: &str) -> Value {
+        let ran = self.run_with_input(&format!("user add {email} --password-stdin --json"), "correct horse battery\n");
+        assert_eq!(ran.code, 0, "{ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// Starts a command that goes on until it is stopped.
+    pub fn start(&self, arguments: &str) -> Running {
+        Running::new(self.command(arguments).spawn().unwrap())
+    }
+}
+
+impl Ran {
+    /// The one line on stderr of a command that failed with this exit code.
+    pub fn complaint(&self, code: i32) -> String {
+        assert_eq!((self.code, self.stdout.as_str(), self.stderr.lines().count()), (code, "", 1), "{self:?}");
+        let line = self.stderr.trim_end().to_owned();
+        line.strip_prefix("error: ").unwrap_or_else(|| panic!("{line}")).to_owned()
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        // No code: a signal ended it, which no test wants.
+        Self { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+/// A command that goes on. It is killed when this is dropped.
+pub struct Running {
+    child: Child,
+    pub stdout: BufReader<ChildStdout>,
+    pub stderr: BufReader<ChildStderr>,
+}
+
+impl Running {
+    pub fn new(mut child: Child) -> Self {
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
+    }
+
+    /// Waits for the line of stderr that contains `sign`.
+    pub fn reports(&mut self, sign: &str) -> String {
+        line_with(&mut self.stderr, sign)
+    }
+
+    /// Waits for the line of stdout that contains `sign`.
+    pub fn prints(&mut self, sign: &str) -> String {
+        line_with(&mut self.stdout, sign)
+    }
+
+    /// Sends SIGTERM, and waits for the end; the exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(killed.success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+fn line_with(lines: &mut impl BufRead, sign: &str) -> String {
+    let mut seen = String::new();
+    loop {
+        let start = seen.len();
+        assert!(lines.read_line(&mut seen).unwrap() > 0, "no line with {sign:?} in:\n{seen}");
+        if seen[start..].contains(sign) {
+            return seen[start..].trim_end().to_owned();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
