@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod entropy;
 pub mod receiver;
+pub mod tls;
 
 use std::future::Future;
 use std::time::Duration;
