@@ -1,4 +1,6 @@
-//! All integration tests, as one program: they speak to the real thing over real sockets and a real database.
+//! The suite: one binary, so that everything is linked once. It speaks to the real thing over real sockets and a real
+//! database.
 
 mod delivery;
 mod harness;
+mod store;

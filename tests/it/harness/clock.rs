@@ -11,21 +11,28 @@ use tokio::sync::watch;
 
 use super::soon;
 
-/// A clock in a test's hand.
+/// Stands still until it is told to go on.
+#[derive(Debug)]
 pub struct ManualClock {
     now: watch::Sender<Timestamp>,
     awaited: watch::Sender<HashSet<Timestamp>>,
 }
 
 impl ManualClock {
+    /// A clock that shows an ordinary moment.
+    pub fn new() -> Self {
+        Self::at("2026-01-02T03:04:05Z")
+    }
+
     /// A clock that shows `start`.
     pub fn at(start: &str) -> Self {
         Self { now: watch::Sender::new(start.parse().expect("a time")), awaited: watch::Sender::default() }
     }
 
-    /// Moves the clock on. Sleepers whose time has come wake.
-    pub fn advance(&self, by: Duration) {
+    /// Moves it on by `by`; whoever slept until then wakes. Returns the new time.
+    pub fn advance(&self, by: Duration) -> Timestamp {
         self.now.send_modify(|now| *now = after(*now, by));
+        self.now()
     }
 
     /// Waits until somebody sleeps until exactly `at`.
