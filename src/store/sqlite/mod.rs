@@ -3,6 +3,7 @@
 //! Each file of this directory holds the operations of one noun as plain functions on a transaction; the `impl`s of the
 //! store's traits only carry them to the right thread.
 
+mod checkpoint;
 mod deliveries;
 mod directory;
 mod error;
@@ -144,10 +145,9 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Vec<String>> {
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -16000;
-         PRAGMA wal_autocheckpoint = 2000;
-         PRAGMA journal_size_limit = 67108864;",
+         PRAGMA cache_size = -8000;",
     )?;
+    checkpoint::configure(connection)?;
     migrate::apply(connection)
 }
 
@@ -157,7 +157,7 @@ fn open_reader(location: &Location) -> rusqlite::Result<Connection> {
     connection.execute_batch(
         "PRAGMA query_only = ON;
          PRAGMA trusted_schema = OFF;
-         PRAGMA cache_size = -4000;
+         PRAGMA cache_size = -2000;
          PRAGMA mmap_size = 67108864;",
     )?;
     Ok(connection)

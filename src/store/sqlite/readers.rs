@@ -36,7 +36,11 @@ impl Readers {
         let connection = lock(&self.idle).pop().ok_or_else(closed)?;
         let borrowed = Borrowed { connection: Some(connection), idle: self.idle.clone(), permit };
         let done = tokio::task::spawn_blocking(move || work(&borrowed)).await;
-        done.unwrap_or_else(|_| Err(StoreError::Failed("a bug in the store: the operation panicked".into())))
+        done.unwrap_or_else(|error| match error.is_panic() {
+            true => Err(StoreError::Failed("a bug in the store: the operation panicked".into())),
+            // The runtime is stopping.
+            false => Err(closed()),
+        })
     }
 
     /// Closes the connections, once each is free.
