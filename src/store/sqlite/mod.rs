@@ -103,7 +103,15 @@ impl SqliteStore {
         }
     }
 
-    /// Runs `work` on a read connection.
+    /// Runs `work`, which finds a few rows by their keys, on a read connection.
+    async fn look_up<T, W>(&self, work: W) -> Result<T>
+    where
+        W: FnOnce(&Connection) -> Result<T> + Send,
+    {
+        self.readers.look_up(work).await
+    }
+
+    /// Runs `work`, which may read many rows, on a read connection.
     async fn read<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
