@@ -1,6 +1,7 @@
 //! One attempt: sign, send, judge. It sits in a place of the board and gives it back whatever happens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{AbortRegistration, Abortable};
 
@@ -15,6 +16,9 @@ use crate::model::delivery::{Attempt, Leased, Outcome, Verdict};
 use crate::model::seal::CannotOpen;
 use crate::model::subscription::secret_context;
 use crate::model::time::until;
+
+/// What came of sending; outside, whether there was a secret to sign with.
+type Sent = Result<Result<Answer, SendError>, CannotOpen>;
 
 /// Begins attempts, each as a task of its own.
 pub(super) fn begin(shared: &Arc<Shared>, starts: Vec<Start>) {
@@ -67,25 +71,20 @@ async fn run(mut place: Place, delivery: Leased, registration: AbortRegistration
     place.give_back(Some(outcome));
 }
 
-async fn send(shared: &Shared, delivery: &Leased, now: Timestamp) -> Result<Result<Answer, SendError>, CannotOpen> {
+async fn send(shared: &Shared, delivery: &Leased, now: Timestamp) -> Sent {
     let secret = shared.keys.open(&delivery.secret, &secret_context(delivery.partner, delivery.site))?;
     let headers = sign::headers(delivery, &secret, now);
     Ok(shared.client.post(&delivery.url, headers, delivery.body.clone(), shared.policy.timeout).await)
 }
 
-fn judge(
-    shared: &Shared,
-    delivery: &Leased,
-    started: Timestamp,
-    result: Result<Result<Answer, SendError>, CannotOpen>,
-) -> Outcome {
+fn judge(shared: &Shared, delivery: &Leased, started: Timestamp, result: Sent) -> Outcome {
     let now = shared.clock.now();
     let meaning = match &result {
         Ok(sent) => meaning(sent, now),
         Err(CannotOpen) => {
             tracing::error!(subscription = %delivery.subscription, site = %delivery.site,
                 "the subscription's secret cannot be decrypted: is the secret_key that sealed it still there?");
-            Meaning::TryAgain(std::time::Duration::ZERO)
+            Meaning::TryAgain(Duration::ZERO)
         }
     };
     let made = delivery.attempts.saturating_add(1);
@@ -96,13 +95,24 @@ fn judge(
         Meaning::TryAgain(wait) => after_failure(&shared.policy.retry_schedule, made, wait, now, &*shared.entropy),
     };
     let attempt = describe(started, now, result);
-    tracing::debug!(delivery = %delivery.id, subscription = %delivery.subscription, attempt = made,
-        status = attempt.status, error = attempt.error, ?verdict, "attempt made");
+    report(delivery, made, &attempt, verdict);
     Outcome { delivery: delivery.id, lease: delivery.lease, attempt: Some(attempt), verdict }
 }
 
+/// Tells the operator; what ends a delivery without success, or stops a subscription, a little louder.
+fn report(delivery: &Leased, made: u32, attempt: &Attempt, verdict: Verdict) {
+    let (id, subscription) = (delivery.id, delivery.subscription);
+    tracing::debug!(delivery = %id, %subscription, attempt = made, status = attempt.status, error = attempt.error,
+        ?verdict, "attempt made");
+    match verdict {
+        Verdict::Failed => tracing::info!(delivery = %id, %subscription, attempts = made, "delivery given up"),
+        Verdict::Pause => tracing::info!(%subscription, "the receiver is gone (410): subscription paused"),
+        _ => {}
+    }
+}
+
 /// The attempt as the log keeps it.
-fn describe(started: Timestamp, now: Timestamp, result: Result<Result<Answer, SendError>, CannotOpen>) -> Attempt {
+fn describe(started: Timestamp, now: Timestamp, result: Sent) -> Attempt {
     let duration = until(started, now);
     let failed =
         |status, error: String| Attempt { started, duration, status, error: Some(error), response: String::new() };

@@ -2,17 +2,17 @@
 //!
 //! A place is one request under way. All subscriptions draw on the same places, so a few hundred receivers that hang
 //! would take them all for as long as a time-out lasts. Therefore each kind of claim may use the places only up to a line,
-//! and what lies beyond is kept for stronger claims (quarters of all places):
+//! and what lies beyond is kept for stronger claims (eighths of all places):
 //!
 //! | claim | may begin while |
 //! |---|---|
-//! | a failing subscription's only request | failing ones together hold less than one quarter |
-//! | further requests of a subscription that has not answered yet | more than three quarters are free |
-//! | further requests of one that answers | more than one quarter is free |
-//! | the first request of any other | a place is free; the last quarter not if its host already holds a quarter |
+//! | a failing subscription's only request | failing ones together hold less than two eighths |
+//! | further requests of a subscription that has not answered yet | more than seven eighths are free |
+//! | further requests of one that answers | more than two eighths are free |
+//! | the first request of any other | a place is free; the last eighth not if its host already holds one |
 //!
 //! So a hanging subscription that nobody has heard of takes one place as soon as it gets crowded, a failing one takes a
-//! turn in a quarter, and one partner's dead host, with a thousand subscriptions, leaves a quarter to the others.
+//! turn in a quarter, and one partner's dead host, with a thousand subscriptions, leaves an eighth to the others.
 
 /// How a subscription's receiver does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,15 +63,15 @@ impl Limits {
     /// Whether the claim is good now.
     pub fn may_begin(&self, load: Load, claim: Claim) -> bool {
         let free = self.free(load);
-        let first = free > self.quarter() || claim.host < self.quarter();
+        let first = free > self.eighth() || claim.host < self.eighth();
         let further = claim.own < self.per_subscription;
         free > 0
             && match (claim.health, claim.own) {
-                (Health::Failing, 0) => first && load.failing < self.quarter(),
+                (Health::Failing, 0) => first && load.failing < 2 * self.eighth(),
                 (Health::Failing, _) => false,
                 (_, 0) => first,
                 (Health::Unknown, _) => further && self.is_roomy(load),
-                (Health::Answering, _) => further && free > self.quarter(),
+                (Health::Answering, _) => further && free > 2 * self.eighth(),
             }
     }
 
@@ -82,23 +82,23 @@ impl Limits {
 
     /// Whether so much is free that unknown subscriptions may have all their places.
     pub fn is_roomy(&self, load: Load) -> bool {
-        self.free(load) > 3 * self.quarter()
+        self.free(load) > 7 * self.eighth()
     }
 
     /// How many deliveries can be leased of subscriptions that hold none, in all, and of one.
     pub fn newcomers(&self, load: Load) -> (usize, usize) {
         let free = self.free(load);
-        if self.is_roomy(load) { (free - 3 * self.quarter(), self.per_subscription) } else { (free, 1) }
+        if self.is_roomy(load) { (free - 7 * self.eighth(), self.per_subscription) } else { (free, 1) }
     }
 
     /// How many deliveries a subscription may hold, under way and ready together, so that they can soon begin; `ahead`
     /// more places may be filled with ready ones in all.
     pub fn may_hold(&self, load: Load, health: Health, ahead: usize) -> usize {
         match health {
-            Health::Failing => usize::from(load.failing < self.quarter()),
+            Health::Failing => usize::from(load.failing < 2 * self.eighth()),
             Health::Unknown if self.is_roomy(load) => self.per_subscription,
             Health::Answering if ahead > 0 => self.per_subscription + ahead.min(self.per_subscription * (AHEAD - 1)),
-            Health::Answering if self.free(load) > self.quarter() => self.per_subscription,
+            Health::Answering if self.free(load) > 2 * self.eighth() => self.per_subscription,
             _ => 1,
         }
     }
@@ -112,8 +112,8 @@ impl Limits {
         }
     }
 
-    fn quarter(&self) -> usize {
-        (self.places / 4).max(1)
+    fn eighth(&self) -> usize {
+        (self.places / 8).max(1)
     }
 }
 
@@ -164,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_quarter_is_not_for_a_host_that_holds_one() {
-        let load = Load { taken: 384, failing: 0 };
+    fn the_last_eighth_is_not_for_a_host_that_holds_one() {
+        let load = Load { taken: 448, failing: 0 };
         let claim = |host| Claim { health: Health::Unknown, own: 0, host };
-        assert!(!LIMITS.may_begin(load, claim(128)));
-        assert!(LIMITS.may_begin(load, claim(127)));
-        assert!(LIMITS.may_begin(Load { taken: 383, failing: 0 }, claim(300)));
+        assert!(!LIMITS.may_begin(load, claim(64)));
+        assert!(LIMITS.may_begin(load, claim(63)));
+        assert!(LIMITS.may_begin(Load { taken: 447, failing: 0 }, claim(447)));
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
             let load = Load { taken, failing: 0 };
             let (all, each) = LIMITS.newcomers(load);
             assert!(all <= LIMITS.free(load));
-            assert_eq!(each, if taken < 128 { 16 } else { 1 });
+            assert_eq!(each, if taken < 64 { 16 } else { 1 });
             for health in [Health::Unknown, Health::Answering, Health::Failing] {
                 assert!(LIMITS.may_hold(load, health, 0) <= 16);
             }

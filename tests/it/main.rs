@@ -7,3 +7,4 @@ mod harness;
 mod house_rules;
 mod oauth;
 mod pages;
+mod store;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,9 +80,20 @@ impl Location {
         if metadata.permissions().readonly() {
             return Err(self.not_writable(&ErrorKind::PermissionDenied.into()));
         }
+        if !self.begins_like_sqlite().map_err(|error| self.not_writable(&error))? {
+            return Err(OpenError::NotADatabase(self.shown.clone()));
+        }
         let connection = self.open().map_err(|error| self.failed(&error))?;
         let contents = self.look(&connection)?;
         Ok((connection, contents))
+    }
+
+    /// Whether the file is empty or begins as SQLite's do. SQLite itself takes a file of a few bytes for an empty one,
+    /// and would write over it.
+    fn begins_like_sqlite(&self) -> std::io::Result<bool> {
+        let mut beginning = Vec::new();
+        File::open(&self.path)?.take(16).read_to_end(&mut beginning)?;
+        Ok(beginning.is_empty() || beginning == b"SQLite format 3\0")
     }
 
     /// Opens a further connection, to a file that [`Location::connect`] has looked at.

@@ -22,6 +22,11 @@ mod users;
 mod values;
 mod writer;
 
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod writer_tests;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::store::Result;
 const GRANT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is deleted when its own time is over, at most `?2` rows of each.
-const EXPIRED: [&str; 4] = [
+pub(super) const EXPIRED: [&str; 4] = [
     "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE expires_at <= ?1 LIMIT ?2)",
     "DELETE FROM idempotency_keys WHERE (site_uuid, key) IN
          (SELECT site_uuid, key FROM idempotency_keys WHERE expires_at <= ?1 LIMIT ?2)",
@@ -25,14 +25,15 @@ const EXPIRED: [&str; 4] = [
 ];
 
 /// Grants that ended before `?1`; their codes go with them.
-const ENDED_GRANTS: &str = "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE ends_at < ?1 LIMIT ?2)";
+pub(super) const ENDED_GRANTS: &str =
+    "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE ends_at < ?1 LIMIT ?2)";
 
 /// Deliveries that finished before `?1`; their bodies and attempts go with them.
-const FINISHED: &str =
+pub(super) const FINISHED: &str =
     "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE finished_at < ?1 LIMIT ?2)";
 
 /// What a removed site (`?1`) left, at most `?2` rows of each.
-const LEFT_BY_SITE: [&str; 7] = [
+pub(super) const LEFT_BY_SITE: [&str; 7] = [
     "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE site_uuid = ?1 LIMIT ?2)",
     "DELETE FROM activities WHERE seq IN (SELECT seq FROM activities WHERE site_uuid = ?1 LIMIT ?2)",
     "DELETE FROM lead_aliases WHERE (site_uuid, alias) IN
@@ -41,7 +42,8 @@ const LEFT_BY_SITE: [&str; 7] = [
     "DELETE FROM idempotency_keys WHERE (site_uuid, key) IN
          (SELECT site_uuid, key FROM idempotency_keys WHERE site_uuid = ?1 LIMIT ?2)",
     "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE site_uuid = ?1 LIMIT ?2)",
-    "DELETE FROM subscriptions WHERE seq IN (SELECT seq FROM subscriptions WHERE site_uuid = ?1 LIMIT ?2)",
+    "DELETE FROM subscriptions WHERE seq IN
+         (SELECT seq FROM subscriptions WHERE site_uuid = ?1 AND removed_at IS NOT NULL LIMIT ?2)",
 ];
 
 /// Deletes at most `limit` rows, not counting those that belong to them; see [`crate::store::Store::purge`].

@@ -8,6 +8,7 @@ use leadgate::model::seal::Keyring;
 
 use super::world::{Subscriber, World};
 use crate::harness::receiver::{Receiver, Reply};
+use crate::harness::tls;
 
 /// The attempt of a site's only delivery, which waits for its retry.
 async fn failed_attempt(world: &World, subscriber: Subscriber) -> Attempt {
@@ -50,6 +51,17 @@ async fn a_connection_that_closes_without_an_answer() {
     for beginning in ["", "HTTP/1.1 200 OK\r\ncontent-"] {
         let (status, error) = error_after(Reply::Close(beginning.into())).await;
         assert_eq!((status, error.as_str()), (None, "the connection was closed without an answer"));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_receiver_closes_between_requests_is_no_failure() {
+    let (world, mut receiver) = (World::start().await, Receiver::start().await);
+    let subscriber = world.subscriber(&receiver.url("/")).await;
+    for delivered in 1..=3 {
+        world.lead(subscriber).await;
+        receiver.answer(Reply::Close("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".into())).await;
+        world.until("it is delivered", |counts| counts.delivered == delivered).await;
     }
 }
 
@@ -140,11 +152,8 @@ async fn a_name_that_resolves_to_private_addresses_gets_no_request() {
 
 #[tokio::test]
 async fn a_name_is_dialled_at_those_of_its_addresses_that_may_be_reached() {
-    let (mut allowed, port) = {
-        let receiver = Receiver::start().await;
-        let port = receiver.port();
-        (receiver, port)
-    };
+    let mut allowed = Receiver::start().await;
+    let port = allowed.port();
     let names: &[(_, &[_])] = &[("both.test", &["127.0.0.2", "10.0.0.1", "127.0.0.1"])];
     let world = World::reaching(&["127.0.0.1/32"], names).await;
     let subscriber = world.subscriber(&format!("http://both.test:{port}/")).await;
@@ -158,6 +167,13 @@ async fn a_name_is_dialled_at_those_of_its_addresses_that_may_be_reached() {
 async fn a_name_that_does_not_resolve() {
     let world = World::start().await;
     assert_eq!(error_of(&world, "http://unknown.test/").await, "the host name cannot be resolved");
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for() {
+    let world = World::start().await;
+    let url = format!("https://{}/", tls::serve_one());
+    assert_eq!(error_of(&world, &url).await, "TLS failed: the certificate's issuer is not known");
 }
 
 #[tokio::test]

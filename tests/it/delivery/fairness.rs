@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use leadgate::delivery::Policy;
 
 use super::world::World;
-use crate::harness::receiver::{Receiver, Reply};
+use crate::harness::receiver::{Arrival, Receiver, Reply};
 
 #[tokio::test]
 async fn a_subscription_has_at_most_sixteen_requests_under_way() {
@@ -63,24 +64,41 @@ async fn a_failing_subscription_is_tried_one_request_at_a_time_until_one_succeed
     world.until("all places are taken", |counts| counts.in_flight == 16).await;
 }
 
+/// All on one host, each with more to send than it has places, and nobody's time ever runs out: the hardest case.
 #[tokio::test]
 async fn hundreds_of_hanging_receivers_do_not_delay_another() {
-    let (world, mut hanging, mut healthy) = (World::start().await, Receiver::start().await, Receiver::start().await);
-    let mut held = Vec::new();
+    let mut world = World::still(&["127.0.0.0/8"], &[]).await;
+    let mut receiver = Receiver::start().await;
+    let mut subscribers = Vec::new();
     for number in 0..300 {
-        let subscriber = world.subscriber(&hanging.url(&format!("/{number}"))).await;
-        for _ in 0..2 {
-            world.lead(subscriber).await;
+        subscribers.push(world.subscriber(&receiver.url(&format!("/hanging/{number}"))).await);
+    }
+    let healthy = world.subscriber(&receiver.url("/healthy")).await;
+    subscribers.extend([healthy; 5]);
+    join_all(subscribers.iter().flat_map(|subscriber| [world.lead(*subscriber), world.lead(*subscriber)])).await;
+    world.run();
+
+    let mut held = Vec::new();
+    answer_healthy(&mut receiver, 10, &mut held).await;
+    world.until("the healthy one has all", |counts| counts.delivered == 10).await;
+    for _ in 0..20 {
+        world.lead(healthy).await;
+    }
+    answer_healthy(&mut receiver, 20, &mut held).await;
+    world.until("and what came later", |counts| counts.delivered == 30).await;
+}
+
+/// Answers so many requests for `/healthy`, and holds all others.
+async fn answer_healthy(receiver: &mut Receiver, mut requests: usize, held: &mut Vec<Arrival>) {
+    while requests > 0 {
+        let arrival = receiver.next().await;
+        if arrival.request.line.starts_with("POST /healthy ") {
+            arrival.answer(Reply::status(200));
+            requests -= 1;
+        } else {
+            held.push(arrival);
         }
-        // Each has at least one request under way before the next comes.
-        held.push(hanging.next().await);
     }
-    let subscriber = world.subscriber(&healthy.url("/")).await;
-    for _ in 0..50 {
-        world.lead(subscriber).await;
-        healthy.answer(Reply::status(200)).await;
-    }
-    world.until("the healthy one has all", |counts| counts.delivered == 50).await;
 }
 
 #[tokio::test]

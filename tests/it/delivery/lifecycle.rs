@@ -111,3 +111,25 @@ async fn what_was_leased_when_the_process_died_is_sent_by_the_next_one() {
     world.until("it is delivered", |counts| counts.delivered == 1).await;
     assert_eq!(world.only(subscriber).await.delivery.state, State::Delivered);
 }
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_recorded_does_not_keep_the_driver_from_stopping_and_is_sent_again() {
+    let (mut world, mut receiver) = (World::start().await, Receiver::start().await);
+    let subscriber = world.subscriber(&receiver.url("/")).await;
+    world.lead(subscriber).await;
+    let arrival = receiver.next().await;
+    world.store.close().await;
+    arrival.answer(Reply::status(200));
+    world.until("the answer has come", |counts| counts.in_flight == 0).await;
+
+    let stopped = tokio::spawn(world.stop());
+    let end = after(world.clock.now(), Duration::from_millis(1500));
+    world.clock.awaited(end).await;
+    world.clock.advance_to(end);
+    assert_eq!(stopped.await.expect("it ends").now().delivered, 0);
+
+    world.reopen().await;
+    world.run();
+    receiver.answer(Reply::status(200)).await;
+    world.until("it is delivered", |counts| counts.delivered == 1).await;
+}

@@ -10,20 +10,17 @@ use leadgate::delivery::{Counts, DeliveryStats, Driver, DriverParts, Policy};
 use leadgate::egress::{Client, Guard, Resolve};
 use leadgate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, State};
 use leadgate::model::lead::{LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
-use leadgate::model::partner::{ClientId, Partner};
 use leadgate::model::seal::Keyring;
-use leadgate::model::site::Site;
 use leadgate::model::subscription::secret_context;
-use leadgate::model::token::Hashed;
-use leadgate::model::{ChangeId, Clock, DeliveryId, Entropy, LeadId, PartnerId, SiteId, SubscriptionId, Timestamp};
+use leadgate::model::{ChangeId, Clock, DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId, Timestamp};
 use leadgate::store::{DatabaseUrl, NewPartner, NewSite, NewSubscription, Purpose, Replaced, SharedStore};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::clock::ManualClock;
-use crate::harness::entropy::Counted;
-use crate::harness::soon;
+use crate::harness::entropy::SeededEntropy;
+use crate::harness::{make, soon};
 
 /// Names that resolve in tests, and to what; all others do not.
 #[derive(Default)]
@@ -41,7 +38,7 @@ impl Resolve for Names {
 pub struct World {
     pub store: SharedStore,
     pub clock: Arc<ManualClock>,
-    pub entropy: Arc<Counted>,
+    pub entropy: Arc<SeededEntropy>,
     pub keys: Arc<Keyring>,
     pub policy: Policy,
     guard: Arc<Guard>,
@@ -96,13 +93,15 @@ impl World {
         let path = directory.path().join("leadgate.db");
         let store = open(&path).await;
         let clock = Arc::new(ManualClock::at("2026-03-01T12:00:00Z"));
-        let entropy = Arc::new(Counted::default());
+        let entropy = Arc::new(SeededEntropy::new(1));
         let names = Names(names.iter().map(|(name, addresses)| (*name, addresses.to_vec())).collect());
         let allowed = allowed.iter().map(|network| network.parse().expect("a network")).collect();
         let guard = Arc::new(Guard::new(allowed, Arc::new(names), clock.clone()));
         let keys = Arc::new(Keyring::parse(&"11".repeat(32)).expect("a key"));
-        let mut world = Self {
-            partner: PartnerId::random(&*entropy),
+        let partner = make::partner(&*entropy, clock.now(), "piesync");
+        assert_eq!(store.add_partner(partner.clone()).await.unwrap(), NewPartner::Added);
+        Self {
+            partner: partner.id,
             driver: None,
             policy: Policy::default(),
             _directory: directory,
@@ -112,9 +111,7 @@ impl World {
             entropy,
             keys,
             guard,
-        };
-        world.partner = world.add_partner("piesync").await;
-        world
+        }
     }
 
     /// Starts a driver. It replaces the one before, which goes on if it was not stopped.
@@ -157,8 +154,8 @@ impl World {
 
     /// A new site whose leads go to `url`.
     pub async fn subscriber(&self, url: &str) -> Subscriber {
-        let id = SiteId::random(&*self.entropy);
-        let site = Site { id, domain: "www.site.com".parse().unwrap(), created: self.clock.now() };
+        let site = make::site(&*self.entropy, self.clock.now(), "www.site.com");
+        let id = site.id;
         assert_eq!(self.store.add_site(site, &[]).await.unwrap(), NewSite::Done);
         let subscriber = Subscriber { site: id, partner: self.partner };
         self.put(subscriber, url).await;
@@ -236,22 +233,6 @@ impl World {
         let delivery = self.only(subscriber).await.delivery;
         assert_eq!(delivery.state, State::Waiting);
         delivery.due.expect("it is the head of its lane")
-    }
-
-    async fn add_partner(&self, slug: &str) -> PartnerId {
-        let id = PartnerId::random(&*self.entropy);
-        let partner = Partner {
-            id,
-            slug: slug.parse().unwrap(),
-            name: slug.into(),
-            client_id: ClientId::generate(&*self.entropy as &dyn Entropy),
-            secret: Hashed::from_bytes([0; 32]),
-            redirect_uris: vec![],
-            echo: true,
-            created: self.clock.now(),
-        };
-        assert_eq!(self.store.add_partner(partner).await.unwrap(), NewPartner::Added);
-        id
     }
 }
 

@@ -1,6 +1,7 @@
 //! A real browser: headless Chromium, driven through its driver. A missing one fails the test; `scripts/test` installs it.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use fantoccini::{Client, ClientBuilder};
@@ -32,6 +33,7 @@ impl Browser {
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .expect("chromedriver starts; `scripts/test` installs it");
         let port = port_of(&mut driver);
@@ -56,8 +58,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends its browser on SIGTERM, but not when it is killed.
-        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
+        // A killed driver leaves its browser behind: so the whole group goes, also after a test that failed.
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.driver.id())]).status();
         let _ = self.driver.wait();
     }
 }

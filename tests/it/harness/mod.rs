@@ -5,8 +5,10 @@ mod browser;
 pub mod clock;
 pub mod entropy;
 mod gate;
+pub mod make;
 mod names;
 pub mod receiver;
+pub mod tls;
 
 pub use browser::Browser;
 pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer};

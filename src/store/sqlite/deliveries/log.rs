@@ -36,7 +36,7 @@ pub(super) fn list(db: &Connection, filter: &DeliveryFilter) -> Result<Vec<Deliv
     Ok(listed?)
 }
 
-/// The statement for a listing. States are written out, so that the indexes of single states can be used.
+/// The statement for a listing. The two rare states have an index, which SQLite takes only for its own words.
 pub(in crate::store::sqlite) fn listing(filter: &DeliveryFilter) -> String {
     let site = match filter.site {
         Some(_) => "d.site_uuid = ?1",
@@ -46,8 +46,8 @@ pub(in crate::store::sqlite) fn listing(filter: &DeliveryFilter) -> String {
         None => "TRUE",
         Some(State::Waiting) => "d.state = 'waiting' AND s.removed_at IS NULL",
         Some(State::Delivered) => "d.state = 'delivered'",
-        Some(State::Refused) => "d.state = 'refused'",
-        Some(State::Failed) => "d.state = 'failed'",
+        Some(State::Refused) => "d.state = 'refused' AND d.state IN ('refused', 'failed')",
+        Some(State::Failed) => "d.state = 'failed' AND d.state IN ('refused', 'failed')",
         Some(State::Cancelled) => "(d.state = 'cancelled' OR (d.state = 'waiting' AND s.removed_at IS NOT NULL))",
     };
     format!("{SELECT} WHERE {site} AND {state} ORDER BY d.seq DESC LIMIT ?2")

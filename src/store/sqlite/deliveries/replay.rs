@@ -14,9 +14,11 @@ const FINISHED: &str = "SELECT d.seq, d.id, d.subscription_id, d.lead_id
      FROM deliveries d JOIN subscriptions s ON s.id = d.subscription_id
      WHERE d.id = ?1 AND d.state <> 'waiting' AND s.removed_at IS NULL";
 
+/// It says `failed` twice, because SQLite takes the index of the rare states only for the index's own words.
 pub(in crate::store::sqlite) const FAILED: &str = "SELECT d.seq, d.id, d.subscription_id, d.lead_id
      FROM deliveries d JOIN subscriptions s ON s.id = d.subscription_id
-     WHERE d.site_uuid = ?1 AND d.state = 'failed' AND d.seq > ?2 AND s.removed_at IS NULL
+     WHERE d.site_uuid = ?1 AND d.state = 'failed' AND d.state IN ('refused', 'failed') AND d.seq > ?2
+       AND s.removed_at IS NULL
      ORDER BY d.seq LIMIT ?3";
 
 /// The head of the lane that follows a lead's: lanes lie in the order of their leads.

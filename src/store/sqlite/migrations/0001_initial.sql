@@ -148,7 +148,7 @@ CREATE TABLE subscriptions (
 ) STRICT;
 CREATE INDEX subscriptions_live ON subscriptions (site_uuid, partner_id) WHERE removed_at IS NULL;
 CREATE INDEX subscriptions_by_partner ON subscriptions (partner_id) WHERE removed_at IS NULL;
-CREATE INDEX subscriptions_by_site ON subscriptions (site_uuid);
+CREATE INDEX subscriptions_removed ON subscriptions (site_uuid) WHERE removed_at IS NOT NULL;
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at)
     WHERE next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL;
 CREATE INDEX subscriptions_unswept ON subscriptions (removed_at) WHERE removed_at IS NOT NULL AND swept = 0;
@@ -222,7 +222,7 @@ CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at) WHERE due_at
 CREATE INDEX deliveries_lane ON deliveries (subscription_id, lead_id, position) WHERE state = 'waiting';
 CREATE INDEX deliveries_leased ON deliveries (subscription_id) WHERE lease IS NOT NULL;
 CREATE INDEX deliveries_by_site ON deliveries (site_uuid);
-CREATE INDEX deliveries_undelivered ON deliveries (site_uuid, state) WHERE state IN ('refused', 'failed', 'cancelled');
+CREATE INDEX deliveries_undelivered ON deliveries (site_uuid, state) WHERE state IN ('refused', 'failed');
 CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
 
 -- Apart from the deliveries, because those rows are rewritten by each lease and outcome, and a body never is.

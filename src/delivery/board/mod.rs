@@ -4,14 +4,20 @@
 //! Outcomes leave through the recorder's queue while the lock is held, so that what was settled before a recall is also
 //! recorded before it.
 
+mod entry;
+mod places;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{AbortHandle, AbortRegistration};
+use futures_util::future::AbortRegistration;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::limits::{Claim, Health, Limits, Load};
+use self::entry::Entry;
+use super::limits::{Health, Limits, Load};
 use super::recorder::Job;
 use super::stats::DeliveryStats;
 use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Outcome, Verdict};
@@ -43,24 +49,6 @@ pub(super) struct Board {
     flights: u64,
 }
 
-/// One subscription that holds something, or is known to fail.
-#[derive(Default)]
-struct Entry {
-    health: Health,
-    ready: VecDeque<Leased>,
-    under_way: Vec<Flight>,
-    /// Whether it waits in `turns`.
-    queued: bool,
-    /// Whether the store may have more of it.
-    more: bool,
-}
-
-struct Flight {
-    number: u64,
-    abort: AbortHandle,
-    recalled: bool,
-}
-
 /// An attempt that is to begin now, in its place.
 pub(super) struct Start {
     /// What to send.
@@ -86,21 +74,6 @@ pub(super) struct Next {
     pub starts: Vec<Start>,
     /// Whether it is time to lease more.
     pub lease: bool,
-}
-
-impl Entry {
-    fn held(&self) -> usize {
-        self.ready.len() + self.under_way.len()
-    }
-
-    fn failing_places(&self) -> usize {
-        if self.health == Health::Failing { self.under_way.len() } else { 0 }
-    }
-
-    /// Whether forgetting it loses nothing.
-    fn is_idle(&self) -> bool {
-        self.held() == 0 && !self.more && self.health != Health::Failing
-    }
 }
 
 impl Board {
@@ -243,143 +216,6 @@ impl Board {
     /// Aborts everything that is under way.
     pub fn abort_all(&self) {
         self.entries.values().flat_map(|entry| &entry.under_way).for_each(|flight| flight.abort.abort());
-    }
-
-    fn make_ready(&mut self, delivery: Leased) {
-        let id = delivery.subscription;
-        let entry = self.entries.entry(id).or_default();
-        entry.ready.push_back(delivery);
-        self.ready += 1;
-        if !std::mem::replace(&mut entry.queued, true) {
-            self.turns.push_back(id);
-        }
-    }
-
-    /// Begins what may begin, one delivery of each subscription at a time, until `tries` subscriptions in a row may
-    /// not.
-    fn begin_in_turn(&mut self, now: Timestamp, tries: usize) -> Vec<Start> {
-        let mut starts = Vec::new();
-        let mut in_vain = 0;
-        while in_vain < tries.min(self.turns.len()) {
-            let Some(id) = self.turns.pop_front() else { break };
-            let start = self.begin(id, now);
-            in_vain = if start.is_some() { 0 } else { in_vain + 1 };
-            starts.extend(start);
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.queued = !entry.ready.is_empty();
-                if entry.queued {
-                    self.turns.push_back(id);
-                }
-            }
-        }
-        starts
-    }
-
-    /// Begins the next ready delivery of a subscription, if there is one and it may.
-    fn begin(&mut self, id: SubscriptionId, now: Timestamp) -> Option<Start> {
-        self.put_back_late(id, now);
-        let entry = self.entries.get(&id)?;
-        let authority = entry.ready.front()?.url.url().authority();
-        let host = self.hosts.get_key_value(authority);
-        let taken = host.map_or(0, |(_, taken)| *taken);
-        let claim = Claim { health: entry.health, own: entry.under_way.len(), host: taken };
-        if !self.open || !self.limits.may_begin(self.load, claim) {
-            return None;
-        }
-        let host = host.map_or_else(|| Arc::from(authority), |(host, _)| host.clone());
-        self.flights += 1;
-        let number = self.flights;
-        let (abort, registration) = AbortHandle::new_pair();
-        let delivery = self.change(id, |entry| {
-            entry.under_way.push(Flight { number, abort, recalled: false });
-            entry.ready.pop_front()
-        })??;
-        self.ready -= 1;
-        *self.hosts.entry(host.clone()).or_default() += 1;
-        Some(Start { delivery, registration, seat: Seat { subscription: id, host, number } })
-    }
-
-    /// Frees a place. Returns whether its subscription was recalled in the meantime.
-    fn vacate(&mut self, seat: &Seat) -> bool {
-        if let Some(taken) = self.hosts.get_mut(&seat.host) {
-            *taken -= 1;
-            if *taken == 0 {
-                self.hosts.remove(&seat.host);
-            }
-        }
-        let flight = self.change(seat.subscription, |entry| {
-            let index = entry.under_way.iter().position(|flight| flight.number == seat.number)?;
-            Some(entry.under_way.swap_remove(index))
-        });
-        flight.flatten().is_some_and(|flight| flight.recalled)
-    }
-
-    /// What a verdict says about the receiver.
-    fn learn(&mut self, id: SubscriptionId, verdict: Verdict) {
-        let health = match verdict {
-            Verdict::Delivered | Verdict::Refused => Health::Answering,
-            Verdict::Retry(_) | Verdict::Failed | Verdict::Pause => Health::Failing,
-            Verdict::Release => return,
-        };
-        self.change(id, |entry| entry.health = health);
-        if verdict == Verdict::Pause {
-            self.put_back(id);
-        }
-    }
-
-    /// Changes an entry, and keeps the sums over all entries right.
-    fn change<T>(&mut self, id: SubscriptionId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
-        let entry = self.entries.get_mut(&id)?;
-        self.load.taken -= entry.under_way.len();
-        self.load.failing -= entry.failing_places();
-        let before = entry.under_way.len();
-        let result = change(entry);
-        self.load.taken += entry.under_way.len();
-        self.load.failing += entry.failing_places();
-        if entry.under_way.len() != before {
-            self.stats.in_flight(self.load.taken);
-        }
-        Some(result)
-    }
-
-    fn put_back(&mut self, id: SubscriptionId) {
-        let ready = self.entries.get_mut(&id).map(|entry| std::mem::take(&mut entry.ready));
-        for delivery in ready.unwrap_or_default() {
-            self.ready -= 1;
-            self.release(&delivery);
-        }
-    }
-
-    /// Puts back what could outlast its lease if it began at `now`. The oldest lease is in front.
-    fn put_back_late(&mut self, id: SubscriptionId, now: Timestamp) {
-        let end = crate::model::time::after(now, self.timeout);
-        while let Some(entry) = self.entries.get_mut(&id) {
-            let Some(late) = entry.ready.pop_front_if(|delivery| delivery.until < end) else { break };
-            self.ready -= 1;
-            self.release(&late);
-        }
-    }
-
-    /// Whether outcomes pile up because the store cannot take them.
-    fn is_behind(&self) -> bool {
-        self.unrecorded >= 2 * self.limits.places
-    }
-
-    fn release(&mut self, delivery: &Leased) {
-        let (lease, verdict) = (delivery.lease, Verdict::Release);
-        self.send(Job::Record(Outcome { delivery: delivery.id, lease, attempt: None, verdict }));
-    }
-
-    fn forget_if_idle(&mut self, id: SubscriptionId) {
-        if self.entries.get(&id).is_some_and(|entry| entry.is_idle()) {
-            self.entries.remove(&id);
-        }
-    }
-
-    fn send(&mut self, job: Job) {
-        self.unrecorded += usize::from(matches!(job, Job::Record(_)));
-        // Fails only when the recorder has ended, after the driver: leases then run out by themselves.
-        let _ = self.jobs.send(job);
     }
 }
 

@@ -1,0 +1,41 @@
+//! What the board knows of one subscription.
+
+use std::collections::VecDeque;
+
+use futures_util::future::AbortHandle;
+
+use crate::delivery::limits::Health;
+use crate::model::delivery::Leased;
+
+/// One subscription that holds something, or is known to fail.
+#[derive(Default)]
+pub(super) struct Entry {
+    pub(super) health: Health,
+    pub(super) ready: VecDeque<Leased>,
+    pub(super) under_way: Vec<Flight>,
+    /// Whether it waits in `turns`.
+    pub(super) queued: bool,
+    /// Whether the store may have more of it.
+    pub(super) more: bool,
+}
+
+pub(super) struct Flight {
+    pub(super) number: u64,
+    pub(super) abort: AbortHandle,
+    pub(super) recalled: bool,
+}
+
+impl Entry {
+    pub(super) fn held(&self) -> usize {
+        self.ready.len() + self.under_way.len()
+    }
+
+    pub(super) fn failing_places(&self) -> usize {
+        if self.health == Health::Failing { self.under_way.len() } else { 0 }
+    }
+
+    /// Whether forgetting it loses nothing.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held() == 0 && !self.more && self.health != Health::Failing
+    }
+}

@@ -1,0 +1,152 @@
+//! The board's own moves: what becomes ready, who takes a place, what is put back.
+
+use std::sync::Arc;
+
+use futures_util::future::AbortHandle;
+
+use super::entry::{Entry, Flight};
+use super::{Board, Seat, Start};
+use crate::delivery::limits::{Claim, Health};
+use crate::delivery::recorder::Job;
+use crate::model::delivery::{Leased, Outcome, Verdict};
+use crate::model::time::after;
+use crate::model::{SubscriptionId, Timestamp};
+
+impl Board {
+    pub(super) fn make_ready(&mut self, delivery: Leased) {
+        let id = delivery.subscription;
+        let entry = self.entries.entry(id).or_default();
+        entry.ready.push_back(delivery);
+        self.ready += 1;
+        if !std::mem::replace(&mut entry.queued, true) {
+            self.turns.push_back(id);
+        }
+    }
+
+    /// Begins what may begin, one delivery of each subscription at a time, until `tries` subscriptions in a row may
+    /// not.
+    pub(super) fn begin_in_turn(&mut self, now: Timestamp, tries: usize) -> Vec<Start> {
+        let mut starts = Vec::new();
+        let mut in_vain = 0;
+        while in_vain < tries.min(self.turns.len()) {
+            let Some(id) = self.turns.pop_front() else { break };
+            let start = self.begin(id, now);
+            in_vain = if start.is_some() { 0 } else { in_vain + 1 };
+            starts.extend(start);
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.queued = !entry.ready.is_empty();
+                if entry.queued {
+                    self.turns.push_back(id);
+                }
+            }
+        }
+        starts
+    }
+
+    /// Begins the next ready delivery of a subscription, if there is one and it may.
+    pub(super) fn begin(&mut self, id: SubscriptionId, now: Timestamp) -> Option<Start> {
+        self.put_back_late(id, now);
+        let entry = self.entries.get(&id)?;
+        let authority = entry.ready.front()?.url.url().authority();
+        let host = self.hosts.get_key_value(authority);
+        let taken = host.map_or(0, |(_, taken)| *taken);
+        let claim = Claim { health: entry.health, own: entry.under_way.len(), host: taken };
+        if !self.open || !self.limits.may_begin(self.load, claim) {
+            return None;
+        }
+        let host = host.map_or_else(|| Arc::from(authority), |(host, _)| host.clone());
+        self.flights += 1;
+        let number = self.flights;
+        let (abort, registration) = AbortHandle::new_pair();
+        let delivery = self.change(id, |entry| {
+            entry.under_way.push(Flight { number, abort, recalled: false });
+            entry.ready.pop_front()
+        })??;
+        self.ready -= 1;
+        *self.hosts.entry(host.clone()).or_default() += 1;
+        Some(Start { delivery, registration, seat: Seat { subscription: id, host, number } })
+    }
+
+    /// Frees a place. Returns whether its subscription was recalled in the meantime.
+    pub(super) fn vacate(&mut self, seat: &Seat) -> bool {
+        if let Some(taken) = self.hosts.get_mut(&seat.host) {
+            *taken -= 1;
+            if *taken == 0 {
+                self.hosts.remove(&seat.host);
+            }
+        }
+        let flight = self.change(seat.subscription, |entry| {
+            let index = entry.under_way.iter().position(|flight| flight.number == seat.number)?;
+            Some(entry.under_way.swap_remove(index))
+        });
+        flight.flatten().is_some_and(|flight| flight.recalled)
+    }
+
+    /// What a verdict says about the receiver.
+    pub(super) fn learn(&mut self, id: SubscriptionId, verdict: Verdict) {
+        let health = match verdict {
+            Verdict::Delivered | Verdict::Refused => Health::Answering,
+            Verdict::Retry(_) | Verdict::Failed | Verdict::Pause => Health::Failing,
+            Verdict::Release => return,
+        };
+        self.change(id, |entry| entry.health = health);
+        if verdict == Verdict::Pause {
+            self.put_back(id);
+        }
+    }
+
+    /// Changes an entry, and keeps the sums over all entries right.
+    pub(super) fn change<T>(&mut self, id: SubscriptionId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let entry = self.entries.get_mut(&id)?;
+        self.load.taken -= entry.under_way.len();
+        self.load.failing -= entry.failing_places();
+        let before = entry.under_way.len();
+        let result = change(entry);
+        self.load.taken += entry.under_way.len();
+        self.load.failing += entry.failing_places();
+        if entry.under_way.len() != before {
+            self.stats.in_flight(self.load.taken);
+        }
+        Some(result)
+    }
+
+    pub(super) fn put_back(&mut self, id: SubscriptionId) {
+        let ready = self.entries.get_mut(&id).map(|entry| std::mem::take(&mut entry.ready));
+        for delivery in ready.unwrap_or_default() {
+            self.ready -= 1;
+            self.release(&delivery);
+        }
+    }
+
+    /// Puts back what could outlast its lease if it began at `now`. The oldest lease is in front.
+    pub(super) fn put_back_late(&mut self, id: SubscriptionId, now: Timestamp) {
+        let end = after(now, self.timeout);
+        while let Some(entry) = self.entries.get_mut(&id) {
+            let Some(late) = entry.ready.pop_front_if(|delivery| delivery.until < end) else { break };
+            self.ready -= 1;
+            self.release(&late);
+        }
+    }
+
+    /// Whether outcomes pile up because the store cannot take them.
+    pub(super) fn is_behind(&self) -> bool {
+        self.unrecorded >= 2 * self.limits.places
+    }
+
+    pub(super) fn release(&mut self, delivery: &Leased) {
+        let (lease, verdict) = (delivery.lease, Verdict::Release);
+        self.send(Job::Record(Outcome { delivery: delivery.id, lease, attempt: None, verdict }));
+    }
+
+    pub(super) fn forget_if_idle(&mut self, id: SubscriptionId) {
+        if self.entries.get(&id).is_some_and(|entry| entry.is_idle()) {
+            self.entries.remove(&id);
+        }
+    }
+
+    pub(super) fn send(&mut self, job: Job) {
+        self.unrecorded += usize::from(matches!(job, Job::Record(_)));
+        // Fails only when the recorder has ended, after the driver: leases then run out by themselves.
+        let _ = self.jobs.send(job);
+    }
+}

@@ -1,0 +1,155 @@
+//! What end-to-end tests cannot time exactly.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::*;
+use crate::model::delivery::{Action, Attempt};
+use crate::model::seal::Sealed;
+use crate::model::time::after;
+use crate::model::{DeliveryId, LeadId, PartnerId, SiteId};
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn lease() -> LeaseToken {
+    LeaseToken::from_bytes([9; 16])
+}
+
+fn subscription(number: u8) -> SubscriptionId {
+    SubscriptionId::from_bytes([number; 16])
+}
+
+fn leased(number: u8, subscription: SubscriptionId) -> Leased {
+    Leased {
+        id: DeliveryId::from_bytes([number; 16]),
+        lease: lease(),
+        until: after(now(), 2 * TIMEOUT),
+        site: SiteId::from_bytes([0; 16]),
+        partner: PartnerId::from_bytes([0; 16]),
+        subscription,
+        lead: LeadId::from_bytes([number; 16]),
+        action: Action::Created,
+        changed: now(),
+        body: Bytes::new(),
+        attempts: 0,
+        url: "http://receiver.example/".parse().unwrap(),
+        secret: Sealed::from_bytes(vec![]),
+    }
+}
+
+fn board(places: usize) -> (Board, UnboundedReceiver<Job>) {
+    let (sender, jobs) = unbounded_channel();
+    let limits = Limits { places, per_subscription: 2 };
+    (Board::new(limits, TIMEOUT, sender, Arc::default()), jobs)
+}
+
+fn plan(board: &mut Board) -> LeaseRequest {
+    board.plan(now(), lease(), after(now(), 2 * TIMEOUT)).expect("there is room")
+}
+
+fn batch(deliveries: Vec<Leased>) -> LeaseBatch {
+    LeaseBatch { deliveries, next_due: None }
+}
+
+fn outcome(start: &Start, verdict: Verdict) -> Outcome {
+    let attempt =
+        Attempt { started: now(), duration: Duration::ZERO, status: None, error: None, response: String::new() };
+    Outcome { delivery: start.delivery.id, lease: lease(), attempt: Some(attempt), verdict }
+}
+
+/// The jobs so far: verdicts of outcomes, by the first byte of the delivery's id.
+fn recorded(jobs: &mut UnboundedReceiver<Job>) -> Vec<(u8, Verdict)> {
+    let jobs = std::iter::from_fn(|| jobs.try_recv().ok());
+    let outcomes = jobs.filter_map(|job| if let Job::Record(outcome) = job { Some(outcome) } else { None });
+    outcomes.map(|outcome| (outcome.delivery.as_bytes()[0], outcome.verdict)).collect()
+}
+
+#[test]
+fn what_is_leased_while_its_subscription_is_recalled_does_not_begin() {
+    let (mut board, mut jobs) = board(64);
+    let request = plan(&mut board);
+    board.recall(subscription(1));
+    let next = board.accept(batch(vec![leased(1, subscription(1)), leased(2, subscription(2))]), &request);
+    assert_eq!(next.starts.iter().map(|start| start.delivery.subscription).collect::<Vec<_>>(), [subscription(2)]);
+    assert_eq!(recorded(&mut jobs), [(1, Verdict::Release)]);
+
+    // The next lease knows the new receiver.
+    let request = plan(&mut board);
+    assert_eq!(board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.len(), 1);
+}
+
+#[test]
+fn what_the_old_receiver_answered_after_a_recall_counts_for_little() {
+    for verdict in [Verdict::Retry(Timestamp::MAX), Verdict::Failed, Verdict::Pause] {
+        let (mut board, mut jobs) = board(64);
+        let request = plan(&mut board);
+        let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+        board.recall(subscription(1));
+        board.settle(&start.seat, Some(outcome(&start, verdict)), now());
+        assert_eq!(recorded(&mut jobs), [(1, Verdict::Retry(now()))]);
+    }
+}
+
+#[test]
+fn nothing_begins_that_could_outlast_its_lease() {
+    let (mut board, mut jobs) = board(64);
+    let request = plan(&mut board);
+    let deliveries = (1..=3).map(|number| leased(number, subscription(1))).collect();
+    let start = board.accept(batch(deliveries), &request).starts.remove(0);
+
+    let late = after(now(), TIMEOUT + Duration::from_millis(1));
+    let next = board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), late);
+
+    assert!(next.starts.is_empty());
+    assert_eq!(recorded(&mut jobs), [(1, Verdict::Delivered), (3, Verdict::Release)]);
+}
+
+#[test]
+fn an_attempt_that_broke_down_gives_its_place_back() {
+    let (mut board, mut jobs) = board(1);
+    let request = plan(&mut board);
+    let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+    assert!(board.plan(now(), lease(), now()).is_none());
+    assert!(board.settle(&start.seat, None, now()).lease);
+    assert!(recorded(&mut jobs).is_empty());
+    assert!(board.plan(now(), lease(), now()).is_some());
+}
+
+#[test]
+fn nothing_is_leased_while_outcomes_pile_up() {
+    let (mut board, _jobs) = board(1);
+    for _ in 0..2 {
+        let request = plan(&mut board);
+        let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+        board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
+    }
+    assert!(board.plan(now(), lease(), now()).is_none());
+    assert!(board.recorded(1));
+    assert!(board.plan(now(), lease(), now()).is_some());
+}
+
+#[test]
+fn a_closed_board_puts_back_what_it_is_given() {
+    let (mut board, mut jobs) = board(64);
+    let request = plan(&mut board);
+    board.close();
+    assert!(board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.is_empty());
+    assert_eq!(recorded(&mut jobs), [(1, Verdict::Release)]);
+}
+
+#[test]
+fn subscriptions_that_hold_nothing_are_forgotten_unless_they_fail() {
+    for (verdict, kept) in [(Verdict::Delivered, 0), (Verdict::Failed, 1)] {
+        let (mut board, _jobs) = board(64);
+        let request = plan(&mut board);
+        let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+        board.settle(&start.seat, Some(outcome(&start, verdict)), now());
+        assert_eq!((board.entries.len(), board.hosts.len(), board.load.taken), (kept, 0, 0), "{verdict:?}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Leases: which due deliveries a driver gets, when, and how many.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use leadgate::model::delivery::{Action, LeaseRequest, Leased, Verdict};
+use leadgate::model::{LeadId, SubscriptionId, time};
+use serde_json::json;
+
+use super::fixture::{Fixture, engines};
+
+engines!(
+    a_lease_has_all_that_an_attempt_needs,
+    what_is_leased_is_not_leased_again_until_it_runs_out,
+    what_ran_out_is_another_holders,
+    two_drivers_at_once_share_the_work,
+    a_lane_is_delivered_in_order_one_at_a_time,
+    lanes_do_not_wait_for_each_other,
+    the_limits_are_kept,
+    a_busy_subscription_gets_only_its_room,
+    a_long_backlog_takes_its_turns,
+    the_next_due_time_is_that_of_the_next_retry,
+    the_next_due_time_skips_those_without_room,
+    an_idle_store_has_nothing_due,
+    many_subscriptions_are_all_served,
+);
+
+fn count_of(leased: &[Leased], subscription: SubscriptionId) -> usize {
+    leased.iter().filter(|leased| leased.subscription == subscription).count()
+}
+
+/// Creates `count` leads on the site at once.
+async fn backlog(f: &Fixture, site: &leadgate::model::site::Site, count: usize) -> Vec<LeadId> {
+    let commands: Vec<_> = (0..count).map(|n| f.upsert(site.id, None, json!({"first_name": n.to_string()}))).collect();
+    let receipts = join_all(commands.into_iter().map(|command| f.apply(command))).await;
+    receipts.into_iter().map(|receipt| receipt.lead).collect()
+}
+
+async fn a_lease_has_all_that_an_attempt_needs(f: &Fixture) {
+    let (site, partners, subscriptions) = f.subscribed_site(1).await;
+    let lead = f.lead(&site, "a@b.com").await;
+    let logged = f.deliveries().await.remove(0);
+    let body = f.store.delivery(logged.id).await.unwrap().unwrap().body;
+    let request = f.request();
+    let leased = f.lease_as(request.clone()).await.deliveries.remove(0);
+
+    assert_eq!((leased.id, leased.lease, leased.until), (logged.id, request.lease, request.until));
+    assert_eq!((leased.site, leased.partner, leased.subscription), (site.id, partners[0].id, subscriptions[0]));
+    assert_eq!((leased.lead, leased.action, leased.changed), (lead, Action::Created, logged.changed));
+    assert_eq!((&leased.body, leased.attempts), (&body, 0));
+    assert_eq!(leased.url.as_str(), "http://partner-0.example/leads");
+    assert_eq!(leased.secret.as_bytes(), b"http://partner-0.example/leads");
+
+    // Where to and with which secret is what the subscription says now.
+    let new = f.subscription(partners[0].id, site.id, "http://new.example");
+    f.store.replace_subscription(new).await.unwrap();
+    f.record(&f.lease_again(&leased).await, Verdict::Retry(f.now())).await;
+    let moved = f.lease().await.remove(0);
+    assert_eq!((moved.url.as_str(), moved.secret.as_bytes()), ("http://new.example", &b"http://new.example"[..]));
+    assert_eq!(moved.attempts, 1);
+}
+
+async fn what_is_leased_is_not_leased_again_until_it_runs_out(f: &Fixture) {
+    let (site, _, _) = f.subscribed_site(1).await;
+    f.lead(&site, "a@b.com").await;
+    let first = f.lease_as(f.request()).await.deliveries;
+    assert_eq!(first.len(), 1);
+    let empty = f.lease_as(f.request()).await;
+    assert!(empty.deliveries.is_empty());
+    assert_eq!(empty.next_due, Some(first[0].until));
+    f.clock.advance(Duration::from_millis(59_999));
+    assert!(f.lease().await.is_empty());
+    f.clock.advance(Duration::from_millis(1));
+    let second = f.lease().await;
+    assert_eq!(second[0].id, first[0].id);
+    assert_ne!(second[0].lease, first[0].lease);
+}
+
+async fn what_ran_out_is_another_holders(f: &Fixture) {
+    let (site, _, _) = f.subscribed_site(1).await;
+    f.lead(&site, "a@b.com").await;
+    let lost = f.lease().await.remove(0);
+    f.pass(60);
+    // As long as nobody else has it, a late outcome is as good as any.
+    let taken = f.lease().await.remove(0);
+    let before = f.store.delivery(lost.id).await.unwrap();
+    assert!(!f.record(&lost, Verdict::Delivered).await);
+    assert_eq!(f.store.delivery(lost.id).await.unwrap(), before, "nothing is recorded, not even the attempt");
+    f.pass(60);
+    assert!(f.record(&taken, Verdict::Delivered).await);
+    assert!(!f.record(&taken, Verdict::Delivered).await, "an outcome is recorded once");
+}
+
+async fn two_drivers_at_once_share_the_work(f: &Fixture) {
+    let (site, _, _) = f.subscribed_site(1).await;
+    let leads = backlog(f, &site, 30).await;
+    let requests = (0..5).map(|_| LeaseRequest { limit: 10, ..f.request() });
+    let batches = join_all(requests.map(|request| f.lease_as(request))).await;
+    let mut leased: Vec<_> = batches.iter().flat_map(|batch| &batch.deliveries).map(|leased| leased.lead).collect();
+    leased.sort();
+    let mut expected = leads;
+    expected.sort();
+    assert_eq!(leased, expected);
+}
+
+async fn a_lane_is_delivered_in_order_one_at_a_time(f: &Fixture) {
+    let (site, _, _) = f.subscribed_site(1).await;
+    let lead = f.lead(&site, "a@b.com").await;
+    for city in ["Hilo", "Kona", "Hana"] {
+        f.pass(1);
+        f.apply(f.patch(site.id, lead, json!({"city": city}))).await;
+    }
+    let log = f.deliveries().await;
+    assert_eq!(log.iter().map(|delivery| delivery.due.is_some()).collect::<Vec<_>>(), [true, false, false, false]);
+    for expected in &log {
+        let leased = f.lease().await;
+        assert_eq!(leased.iter().map(|leased| leased.id).collect::<Vec<_>>(), [expected.id]);
+        assert!(f.lease().await.is_empty(), "the next waits while one is under way");
+        f.pass(1);
+        assert!(f.record(&leased[0], Verdict::Retry(f.now())).await);
+        let again = f.lease().await;
+        assert_eq!(again[0].id, expected.id, "a retry keeps its place");
+        assert!(f.record(&again[0], Verdict::Delivered).await);
+    }
+    assert!(f.lease().await.is_empty());
+}
+
+async fn lanes_do_not_wait_for_each_other(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(2).await;
+    let slow = f.lead(&site, "slow@b.com").await;
+    for leased in f.lease().await {
+        f.record(&leased, Verdict::Retry(time::after(f.now(), Duration::from_secs(9999)))).await;
+    }
+    f.apply(f.patch(site.id, slow, json!({"city": "Hilo"}))).await;
+    let quick = f.lead(&site, "quick@b.com").await;
+    let leased = f.lease().await;
+    assert!(leased.iter().all(|leased| leased.lead == quick));
+    assert_eq!(leased.len(), subscriptions.len());
+}
+
+async fn the_limits_are_kept(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(3).await;
+    backlog(f, &site, 10).await;
+    let leased = f.lease_as(LeaseRequest { per_subscription: 4, ..f.request() }).await.deliveries;
+    assert!(subscriptions.iter().all(|subscription| count_of(&leased, *subscription) == 4));
+    let leased = f.lease_as(LeaseRequest { limit: 5, per_subscription: 4, ..f.request() }).await.deliveries;
+    assert_eq!(leased.len(), 5);
+    assert!(subscriptions.iter().all(|subscription| count_of(&leased, *subscription) <= 4));
+    assert!(f.lease_as(LeaseRequest { limit: 0, ..f.request() }).await.deliveries.is_empty());
+    assert!(f.lease_as(LeaseRequest { per_subscription: 0, ..f.request() }).await.deliveries.is_empty());
+}
+
+async fn a_busy_subscription_gets_only_its_room(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(3).await;
+    backlog(f, &site, 10).await;
+    let busy = vec![(subscriptions[0], 0), (subscriptions[1], 3)];
+    let leased = f.lease_as(LeaseRequest { per_subscription: 5, busy, ..f.request() }).await.deliveries;
+    let counts = subscriptions.iter().map(|subscription| count_of(&leased, *subscription));
+    assert_eq!(counts.collect::<Vec<_>>(), [0, 3, 5]);
+}
+
+async fn a_long_backlog_takes_its_turns(f: &Fixture) {
+    let (long, partners, _) = f.subscribed_site(1).await;
+    backlog(f, &long, 10_000).await;
+    let short = f.site("short.com").await;
+    let late = f.subscribe(&partners[0], &short).await;
+    f.pass(1);
+    f.lead(&short, "a@b.com").await;
+    f.pass(1);
+
+    let turn = LeaseRequest { limit: 16, per_subscription: 16, ..f.request() };
+    // The backlog is older and goes first; then it stands behind the one that came later.
+    let first = f.lease_as(turn.clone()).await;
+    assert_eq!((first.deliveries.len(), count_of(&first.deliveries, late)), (16, 0));
+    f.pass(1);
+    let second = f.lease_as(LeaseRequest { now: f.now(), ..turn.clone() }).await;
+    assert_eq!((second.deliveries.len(), count_of(&second.deliveries, late)), (16, 1));
+    f.pass(1);
+    let third = f.lease_as(LeaseRequest { now: f.now(), limit: 10_000, per_subscription: 10_000, ..turn }).await;
+    assert_eq!(third.deliveries.len(), 10_000 - 31);
+}
+
+async fn the_next_due_time_is_that_of_the_next_retry(f: &Fixture) {
+    let (site, _, _) = f.subscribed_site(2).await;
+    f.lead(&site, "a@b.com").await;
+    let leased = f.lease().await;
+    let (soon, later) = (time::after(f.now(), Duration::from_secs(30)), time::after(f.now(), Duration::from_secs(40)));
+    f.record(&leased[0], Verdict::Retry(later)).await;
+    f.record(&leased[1], Verdict::Retry(soon)).await;
+    assert_eq!(f.lease_as(f.request()).await.next_due, Some(soon));
+    f.pass(29);
+    assert!(f.lease().await.is_empty());
+    f.pass(1);
+    let batch = f.lease_as(f.request()).await;
+    assert_eq!(batch.deliveries.iter().map(|leased| leased.id).collect::<Vec<_>>(), [leased[1].id]);
+    assert_eq!(batch.next_due, Some(later));
+}
+
+async fn the_next_due_time_skips_those_without_room(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(2).await;
+    f.lead(&site, "a@b.com").await;
+    for (leased, seconds) in f.lease().await.iter().zip([10, 20]) {
+        f.record(leased, Verdict::Retry(time::after(f.now(), Duration::from_secs(seconds)))).await;
+    }
+    let next_due = async |busy| f.lease_as(LeaseRequest { busy, ..f.request() }).await.next_due;
+    let in_seconds = |seconds| Some(time::after(f.now(), Duration::from_secs(seconds)));
+    assert_eq!(next_due(vec![(subscriptions[0], 1), (subscriptions[1], 1)]).await, in_seconds(10));
+    assert_eq!(next_due(vec![(subscriptions[0], 0)]).await, in_seconds(20));
+    assert_eq!(next_due(vec![(subscriptions[0], 0), (subscriptions[1], 0)]).await, None);
+}
+
+async fn an_idle_store_has_nothing_due(f: &Fixture) {
+    let batch = f.lease_as(f.request()).await;
+    assert!(batch.deliveries.is_empty() && batch.next_due.is_none());
+    let (site, _, _) = f.subscribed_site(1).await;
+    f.lead(&site, "a@b.com").await;
+    f.record(&f.lease().await[0], Verdict::Delivered).await;
+    f.pass(3600);
+    let batch = f.lease_as(f.request()).await;
+    assert!(batch.deliveries.is_empty() && batch.next_due.is_none());
+}
+
+async fn many_subscriptions_are_all_served(f: &Fixture) {
+    // More than the engine looks at in one step, all due at one time, and half of them without room.
+    let (site, _, subscriptions) = f.subscribed_site(200).await;
+    f.lead(&site, "a@b.com").await;
+    let busy = subscriptions.iter().take(100).map(|id| (*id, 0)).collect();
+    let leased = f.lease_as(LeaseRequest { busy, ..f.request() }).await.deliveries;
+    assert_eq!(leased.len(), 100);
+    assert!(subscriptions[100..].iter().all(|subscription| count_of(&leased, *subscription) == 1));
+    assert_eq!(f.lease().await.len(), 100);
+}

@@ -1,0 +1,16 @@
+//! The store's suite: what its traits say, sentence by sentence. Each case is written once and stamped over every engine;
+//! `sqlite_files` alone is about one engine's own matters.
+
+mod fixture;
+
+mod directory;
+mod leads;
+mod leases;
+mod lifecycle;
+mod oauth;
+mod outbox;
+mod outcomes;
+mod purge;
+mod replay;
+mod sqlite_files;
+mod subscriptions;

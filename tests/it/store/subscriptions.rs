@@ -1,0 +1,201 @@
+//! Subscriptions: set, replaced, mended, removed.
+
+use futures_util::future::join_all;
+use leadgate::model::delivery::{State, Verdict};
+use leadgate::model::partner::Partner;
+use leadgate::model::seal::Sealed;
+use leadgate::model::site::Site;
+use leadgate::model::subscription::Subscription;
+use leadgate::store::{Found, NewSubscription, Replaced, Signal};
+
+use super::fixture::{Fixture, engines};
+use crate::harness::make;
+
+engines!(
+    a_subscription_is_created_and_then_replaced,
+    there_is_none_without_a_site_or_a_partner,
+    setting_it_at_once_makes_one,
+    a_change_of_url_or_secret_recalls_what_is_held,
+    a_paused_one_wakes_when_it_is_set,
+    old_data_can_hold_several_and_setting_mends_them,
+    removing_mends_several_too,
+    a_removed_one_hears_nothing_more,
+    partners_and_sites_are_kept_apart,
+);
+
+async fn parties(f: &Fixture) -> (Partner, Site) {
+    (f.partner("piesync").await, f.site("www.site.com").await)
+}
+
+async fn found(f: &Fixture, partner: &Partner, site: &Site) -> Found {
+    f.store.subscription(partner.id, site.id).await.unwrap()
+}
+
+async fn one(f: &Fixture, partner: &Partner, site: &Site) -> Subscription {
+    match found(f, partner, site).await {
+        Found::One(subscription) => *subscription,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn set(f: &Fixture, new: &NewSubscription) -> Replaced {
+    f.store.replace_subscription(new.clone()).await.unwrap()
+}
+
+async fn a_subscription_is_created_and_then_replaced(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    assert_eq!(found(f, &partner, &site).await, Found::None);
+    let first = f.subscription(partner.id, site.id, "HTTP://One.example");
+    assert_eq!(set(f, &first).await, Replaced::Done);
+    let expected = Subscription {
+        id: first.id,
+        site: site.id,
+        partner: partner.id,
+        url: first.url.clone(),
+        secret: first.secret.clone(),
+        paused: None,
+        created: first.now,
+        updated: first.now,
+    };
+    assert_eq!(one(f, &partner, &site).await, expected);
+
+    f.pass(5);
+    let second = f.subscription(partner.id, site.id, "http://two.example");
+    assert_eq!(set(f, &second).await, Replaced::Done);
+    let replaced = Subscription { url: second.url, secret: second.secret, updated: second.now, ..expected };
+    assert_eq!(one(f, &partner, &site).await, replaced);
+}
+
+async fn there_is_none_without_a_site_or_a_partner(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    let unknown = make::site(&f.entropy, f.now(), "x.com");
+    let new = f.subscription(partner.id, unknown.id, "http://one.example");
+    assert_eq!(set(f, &new).await, Replaced::NoSuchSite);
+    assert_eq!(f.store.import_subscription(new).await.unwrap(), Replaced::NoSuchSite);
+
+    let removed = f.site("y.com").await;
+    f.store.remove_site(removed.id, f.now()).await.unwrap();
+    let new = f.subscription(partner.id, removed.id, "http://one.example");
+    assert_eq!(set(f, &new).await, Replaced::NoSuchSite);
+
+    f.store.remove_partner(&partner.slug, f.now()).await.unwrap();
+    let new = f.subscription(partner.id, site.id, "http://one.example");
+    assert_eq!(set(f, &new).await, Replaced::NoSuchSite);
+    assert!(!f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap());
+}
+
+async fn setting_it_at_once_makes_one(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    let puts: Vec<_> = (0..20).map(|n| f.subscription(partner.id, site.id, &format!("http://{n}.example"))).collect();
+    for done in join_all(puts.iter().map(|put| f.store.replace_subscription(put.clone()))).await {
+        assert_eq!(done.unwrap(), Replaced::Done);
+    }
+    let kept = one(f, &partner, &site).await;
+    assert!(puts.iter().any(|put| put.id == kept.id));
+}
+
+async fn a_change_of_url_or_secret_recalls_what_is_held(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    let new = f.subscription(partner.id, site.id, "http://one.example");
+    set(f, &new).await;
+    set(f, &new).await;
+    assert_eq!(f.heard(), []);
+    set(f, &NewSubscription { secret: Sealed::from_bytes(vec![1]), ..new.clone() }).await;
+    assert_eq!(f.heard(), [Signal::Recalled(new.id)]);
+    let elsewhere = f.subscription(partner.id, site.id, "http://two.example");
+    set(f, &NewSubscription { secret: Sealed::from_bytes(vec![1]), ..elsewhere }).await;
+    assert_eq!(f.heard(), [Signal::Recalled(new.id)]);
+}
+
+async fn a_paused_one_wakes_when_it_is_set(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    let new = f.subscription(partner.id, site.id, "http://one.example");
+    set(f, &new).await;
+    f.lead(&site, "a@b.com").await;
+    let leased = f.lease().await;
+    let paused = f.pass(1);
+    assert!(f.record(&leased[0], Verdict::Pause).await);
+    assert_eq!(one(f, &partner, &site).await.paused, Some(paused));
+
+    // What comes is kept, and not sent.
+    f.pass(1);
+    f.lead(&site, "c@d.com").await;
+    assert_eq!(f.lease().await.len(), 0);
+    f.heard();
+    set(f, &new).await;
+    assert_eq!(f.heard(), [Signal::Work]);
+    assert_eq!(one(f, &partner, &site).await.paused, None);
+    assert_eq!(f.lease().await.len(), 2);
+}
+
+async fn old_data_can_hold_several_and_setting_mends_them(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    let oldest = f.subscription(partner.id, site.id, "http://one.example");
+    let mut others = Vec::new();
+    assert_eq!(f.store.import_subscription(oldest.clone()).await.unwrap(), Replaced::Done);
+    for url in ["http://two.example", "http://three.example"] {
+        f.pass(1);
+        let other = f.subscription(partner.id, site.id, url);
+        assert_eq!(f.store.import_subscription(other.clone()).await.unwrap(), Replaced::Done);
+        others.push(other.id);
+    }
+    assert_eq!(found(f, &partner, &site).await, Found::Several);
+    f.lead(&site, "a@b.com").await;
+    f.heard();
+
+    let new = f.subscription(partner.id, site.id, "http://new.example");
+    assert_eq!(set(f, &new).await, Replaced::Done);
+    let mended = one(f, &partner, &site).await;
+    assert_eq!((mended.id, mended.url, mended.created), (oldest.id, new.url, oldest.now));
+    let mut heard = f.heard();
+    heard.sort_by_key(|signal| format!("{signal:?}"));
+    let mut expected = [oldest.id, others[0], others[1]].map(Signal::Recalled);
+    expected.sort_by_key(|signal| format!("{signal:?}"));
+    assert_eq!(heard, expected);
+    // The lead waits for the one that is left, and for it alone.
+    assert_eq!(f.story().await, [State::Waiting, State::Cancelled, State::Cancelled]);
+    let leased = f.lease().await;
+    assert_eq!(leased.iter().map(|leased| leased.subscription).collect::<Vec<_>>(), [oldest.id]);
+}
+
+async fn removing_mends_several_too(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    for url in ["http://one.example", "http://two.example"] {
+        f.store.import_subscription(f.subscription(partner.id, site.id, url)).await.unwrap();
+    }
+    f.lead(&site, "a@b.com").await;
+    assert!(f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap());
+    assert_eq!(found(f, &partner, &site).await, Found::None);
+    assert_eq!(f.story().await, [State::Cancelled, State::Cancelled]);
+    assert!(!f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap());
+}
+
+async fn a_removed_one_hears_nothing_more(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    let id = f.subscribe(&partner, &site).await;
+    f.lead(&site, "a@b.com").await;
+    f.heard();
+    let removed = f.pass(1);
+    assert!(f.store.remove_subscription(partner.id, site.id, removed).await.unwrap());
+    assert_eq!(f.heard(), [Signal::Recalled(id)]);
+    f.lead(&site, "c@d.com").await;
+
+    assert_eq!(f.lease().await.len(), 0);
+    let log = f.deliveries().await;
+    assert_eq!(log.len(), 1);
+    assert_eq!((log[0].state, log[0].due, log[0].finished), (State::Cancelled, None, Some(removed)));
+    // Connecting again is another subscription: what was cancelled stays so.
+    assert_ne!(f.subscribe(&partner, &site).await, id);
+    assert_eq!(f.lease().await.len(), 0);
+}
+
+async fn partners_and_sites_are_kept_apart(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    let (other_partner, other_site) = (f.partner("cinc").await, f.site("other.com").await);
+    f.subscribe(&partner, &site).await;
+    assert_eq!(found(f, &other_partner, &site).await, Found::None);
+    assert_eq!(found(f, &partner, &other_site).await, Found::None);
+    assert!(!f.store.remove_subscription(other_partner.id, site.id, f.now()).await.unwrap());
+    assert!(!f.store.remove_subscription(partner.id, other_site.id, f.now()).await.unwrap());
+    one(f, &partner, &site).await;
+}
