@@ -79,6 +79,18 @@ impl Home {
         self.run(arguments).complaint(1)
     }
 
+    /// Starts a gateway that has to refuse; the one line that it says. One that serves after all fails the test, and
+    /// is stopped.
+    pub fn refuses_to_serve(&self) -> String {
+        let mut gateway = self.start("serve");
+        let line = gateway.reports("");
+        let complaint = line.strip_prefix("error: ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        let rest = std::io::read_to_string(&mut gateway.stderr).unwrap()
+            + &std::io::read_to_string(&mut gateway.stdout).unwrap();
+        assert_eq!((rest.as_str(), gateway.end()), ("", Some(1)), "{line}");
+        complaint
+    }
+
     /// Adds a person.
     pub fn add_user(&self, email: &str) -> Value {
         let ran = self.run_with_input(&format!("user add {email} --password-stdin --json"), "correct horse battery\n");
@@ -137,6 +149,11 @@ impl Running {
     pub fn terminate(mut self) -> Option<i32> {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(killed.success());
+        self.end()
+    }
+
+    /// Waits for the end; the exit code.
+    pub fn end(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

@@ -47,7 +47,7 @@ fn a_port_in_use_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let home = Home::new().with("LEADGATE_LISTEN", address.to_string());
-    let line = home.complains("serve");
+    let line = home.refuses_to_serve();
     assert!(line.starts_with(&format!("cannot listen on {address}")), "{line}");
     let line = home.complains(&format!("listen --listen {address}"));
     assert!(line.starts_with(&format!("cannot listen on {address}")), "{line}");
