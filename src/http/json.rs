@@ -1,34 +1,28 @@
 //! JSON in and out: bodies of at most 1 MiB, and answers written as API.md prints them.
 
 use std::io;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::{Map, Value};
 
+use super::body::{self, BodyRefused};
 use super::error::ApiError;
 
 /// The longest body that is read, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
-/// How long a caller may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Reads a whole body.
 pub async fn read(body: Body) -> Result<Bytes, ApiError> {
-    let read = Limited::new(body, MAX_BODY).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Err(_) => Err(ApiError::BodyTimeout),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
-        Ok(Err(_)) => Err(ApiError::InvalidJson),
-    }
+    body::read(body, MAX_BODY).await.map_err(|refused| match refused {
+        BodyRefused::TooLong => ApiError::BodyTooLarge,
+        BodyRefused::TooSlow => ApiError::BodyTimeout,
+        BodyRefused::Incomplete => ApiError::InvalidJson,
+    })
 }
 
 /// A body that must be a JSON object. Nesting beyond 128 levels is refused by the parser.

@@ -1,6 +1,7 @@
 //! The outside: extract, one domain call, render.
 
 pub mod api;
+pub mod body;
 pub mod cookies;
 pub mod credentials;
 pub mod error;

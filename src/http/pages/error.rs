@@ -10,12 +10,15 @@ use crate::domain::StoreError;
 use crate::domain::oauth::authorize::{Answer, Asking, Stopped};
 use crate::domain::oauth::error::AuthorizationError;
 use crate::domain::oauth::flow::FormRefused;
+use crate::http::body::BodyRefused;
 use crate::http::error::RETRY_SECONDS;
 use crate::http::form;
 
 /// Why a page is not what was asked for. Those with a path offer to start the same request again there.
 #[derive(Debug)]
 pub enum PageError {
+    /// No route knows the path.
+    NotFound,
     /// No partner has this path.
     UnknownPartner,
     /// `client_id` is missing, repeated, unknown, or another partner's.
@@ -62,7 +65,7 @@ impl PageError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::UnknownPartner => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::UnknownPartner => StatusCode::NOT_FOUND,
             Self::UnknownClient | Self::RedirectUri | Self::Malformed | Self::Gone => StatusCode::BAD_REQUEST,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -77,7 +80,7 @@ impl PageError {
 
     fn words(&self) -> Words {
         match self {
-            Self::UnknownPartner => ("Page not found", "There is no such page. Check the address."),
+            Self::NotFound | Self::UnknownPartner => ("Page not found", "There is no such page. Check the address."),
             Self::UnknownClient => (
                 "This link does not work",
                 "The application that sent you here did not say correctly who it is (client_id). Its makers have to fix \
@@ -186,11 +189,11 @@ impl From<FormRefused> for PageError {
 impl From<form::FormRefused> for PageError {
     fn from(refused: form::FormRefused) -> Self {
         match refused {
-            form::FormRefused::TooLong => Self::TooLong,
-            form::FormRefused::TooSlow => Self::TooSlow,
-            form::FormRefused::ContentType | form::FormRefused::Incomplete | form::FormRefused::Malformed(_) => {
-                Self::Malformed
-            }
+            form::FormRefused::Body(BodyRefused::TooLong) => Self::TooLong,
+            form::FormRefused::Body(BodyRefused::TooSlow) => Self::TooSlow,
+            form::FormRefused::Body(BodyRefused::Incomplete)
+            | form::FormRefused::ContentType
+            | form::FormRefused::Malformed(_) => Self::Malformed,
         }
     }
 }

@@ -112,3 +112,13 @@ async fn removing_a_source_or_a_partner_ends_its_access_at_once() {
     gate.store.remove_partner(&cast.partner.partner.slug, gate.now()).await.unwrap();
     assert_eq!(answer(gate.get(&cast.rest("/users")).bearer_auth(&cast.token)).await.status, 401);
 }
+
+#[tokio::test]
+async fn an_unknown_path_is_a_page_for_people_and_json_for_programs() {
+    let gate = Gate::start().await;
+    let page = answer(gate.get("/nowhere/at/all").header("accept", "text/html,*/*")).await;
+    assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
+    let json = answer(gate.get("/nowhere/at/all")).await;
+    assert_eq!((json.status, json.text.as_str()), (404, r#"{"error": "Not found"}"#));
+}
