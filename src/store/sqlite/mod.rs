@@ -3,6 +3,7 @@
 //! Each file of this directory holds the operations of one noun as plain functions on a transaction; the `impl`s of the
 //! store's traits only carry them to the right thread.
 
+mod checkpoint;
 mod deliveries;
 mod directory;
 mod error;
@@ -104,7 +105,15 @@ impl SqliteStore {
         }
     }
 
-    /// Runs `work` on a read connection.
+    /// Runs `work`, which finds a few rows by their keys, on a read connection.
+    async fn look_up<T, W>(&self, work: W) -> Result<T>
+    where
+        W: FnOnce(&Connection) -> Result<T> + Send,
+    {
+        self.readers.look_up(work).await
+    }
+
+    /// Runs `work`, which may read many rows, on a read connection.
     async fn read<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -146,10 +155,9 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Vec<String>> {
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -16000;
-         PRAGMA wal_autocheckpoint = 2000;
-         PRAGMA journal_size_limit = 67108864;",
+         PRAGMA cache_size = -8000;",
     )?;
+    checkpoint::configure(connection)?;
     migrate::apply(connection)
 }
 
@@ -159,7 +167,7 @@ fn open_reader(location: &Location) -> rusqlite::Result<Connection> {
     connection.execute_batch(
         "PRAGMA query_only = ON;
          PRAGMA trusted_schema = OFF;
-         PRAGMA cache_size = -4000;
+         PRAGMA cache_size = -2000;
          PRAGMA mmap_size = 67108864;",
     )?;
     Ok(connection)

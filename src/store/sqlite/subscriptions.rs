@@ -25,7 +25,7 @@ const CANCELLED_AT_ONCE: usize = 2000;
 #[async_trait]
 impl Subscriptions for SqliteStore {
     async fn subscription(&self, partner: PartnerId, site: SiteId) -> Result<Found> {
-        self.read(move |db| {
+        self.look_up(|db| {
             let mut live = live(db, partner, site)?;
             Ok(match (live.pop(), live.is_empty()) {
                 (None, _) => Found::None,

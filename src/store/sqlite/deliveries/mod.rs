@@ -61,13 +61,17 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Gives back every delivery that a dead server left under a lease: due again, since its change.
+/// Subscriptions of which something is under a lease stand first in line.
+pub(super) const WAKE_LEASED: &str = "UPDATE subscriptions SET next_due_at = 0
+     WHERE id IN (SELECT subscription_id FROM deliveries WHERE lease IS NOT NULL)";
+
+/// What is under a lease is due again, since its change.
+pub(super) const FREE_LEASED: &str = "UPDATE deliveries SET due_at = changed_at, lease = NULL WHERE lease IS NOT NULL";
+
+/// Gives back every delivery that a dead server left under a lease.
 pub(super) fn free_all_leases(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(
-        "UPDATE subscriptions SET next_due_at = 0
-             WHERE id IN (SELECT subscription_id FROM deliveries WHERE lease IS NOT NULL);
-         UPDATE deliveries SET due_at = changed_at, lease = NULL WHERE lease IS NOT NULL;",
-    )?;
+    transaction.execute(WAKE_LEASED, [])?;
+    transaction.execute(FREE_LEASED, [])?;
     transaction.commit()
 }
