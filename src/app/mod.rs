@@ -119,6 +119,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         tokio::spawn(server::serve(listener, router, shares.callers, shutdown.clone())),
     ];
     if let Some(listener) = metrics_listener {
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "serving metrics");
+        }
         let serving = telemetry::serve(listener, metrics, shutdown.clone().cancelled_owned());
         tasks.push(tokio::spawn(background::logged(serving, "the metrics page")));
     }
