@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use super::process::Home;
+use crate::harness::process::Home;
 
 #[test]
 fn migrate_says_what_it_did() {

@@ -9,8 +9,8 @@ use axum::routing::post;
 use leadgate::model::signature::lead_router;
 use reqwest::RequestBuilder;
 
-use super::process::{Home, Running};
 use crate::harness::install_crypto;
+use crate::harness::process::{Home, Running};
 
 const BODY: &str = r#"{"action":"created","id":"a27c20af4497415d9e4e7334dd1d40d2"}"#;
 

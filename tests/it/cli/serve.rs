@@ -2,8 +2,8 @@
 
 use std::net::TcpListener;
 
-use super::process::{Home, Running};
 use crate::harness::install_crypto;
+use crate::harness::process::{Home, Running};
 
 /// The address in a line of the log.
 fn address(line: &str) -> String {
@@ -74,7 +74,7 @@ async fn the_demo_tells_programs_in_one_line() {
     let home = Home::new();
     let mut demo = home.start("demo --json");
     let said: serde_json::Value = serde_json::from_str(&demo.prints("{")).unwrap();
-    for key in ["sample_url", "gateway_url", "email", "password"] {
+    for key in ["url", "gateway_url", "email", "password"] {
         assert!(said[key].is_string(), "{key} in {said}");
     }
     assert_eq!(said["sites"].as_array().unwrap().len(), 2);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::process::Home;
+use crate::harness::process::Home;
 
 #[test]
 fn bad_settings_are_named_and_nothing_is_touched() {

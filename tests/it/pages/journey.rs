@@ -45,7 +45,7 @@ async fn a_person_connects_a_site_and_sees_its_leads_arrive() {
     let browser = Browser::start().await;
     let page = &browser.page;
 
-    page.goto(demo.says("sample_url")).await.unwrap();
+    page.goto(demo.says("url")).await.unwrap();
     page.find(Locator::LinkText("Connect your site")).await.unwrap().click().await.unwrap();
 
     let email = page.wait().for_element(Locator::Css("input[name=email]")).await.unwrap();

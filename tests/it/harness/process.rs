@@ -152,6 +152,12 @@ impl Running {
         self.end()
     }
 
+    /// Kills it with SIGKILL, as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for the end; the exit code.
     pub fn end(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
