@@ -1,12 +1,12 @@
 //! What callers see of a fault, apart from what operators see: the answer has no internals, the log has all.
 
-use axum::http::header::{ACCEPT, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::json;
-use super::pages;
+use super::body::BodyRefused;
+use super::json::{self, InvalidJson};
 use crate::domain::StoreError;
 use crate::domain::access::AccessError;
 use crate::domain::fields::FieldErrors;
@@ -135,6 +135,22 @@ impl IntoResponse for ApiError {
     }
 }
 
+impl From<InvalidJson> for ApiError {
+    fn from(_: InvalidJson) -> Self {
+        Self::InvalidJson
+    }
+}
+
+impl From<BodyRefused> for ApiError {
+    fn from(refused: BodyRefused) -> Self {
+        match refused {
+            BodyRefused::TooLong => Self::BodyTooLarge,
+            BodyRefused::TooSlow => Self::BodyTimeout,
+            BodyRefused::Incomplete => Self::InvalidJson,
+        }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
@@ -183,18 +199,4 @@ impl From<LeadError> for ApiError {
             LeadError::Store(error) => error.into(),
         }
     }
-}
-
-/// No route knows the path. A browser gets a page, everybody else JSON.
-pub async fn not_found(headers: HeaderMap) -> Response {
-    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-    match accepted.is_some_and(|types| types.contains("text/html")) {
-        true => pages::not_found().await,
-        false => json::answer(StatusCode::NOT_FOUND, &json!({"error": "Not found"})),
-    }
-}
-
-/// The path exists, the method does not; `Allow` is added by the router (RFC 9110 §15.5.6).
-pub async fn method_not_allowed() -> Response {
-    json::answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "Method not allowed"}))
 }

@@ -11,28 +11,28 @@ use serde_json::ser::Formatter;
 use serde_json::{Map, Value};
 
 use super::body::{self, BodyRefused};
-use super::error::ApiError;
 
 /// The longest body that is read, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
+/// Not JSON, or JSON of another shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the JSON that was expected")]
+pub struct InvalidJson;
+
 /// Reads a whole body.
-pub async fn read(body: Body) -> Result<Bytes, ApiError> {
-    body::read(body, MAX_BODY).await.map_err(|refused| match refused {
-        BodyRefused::TooLong => ApiError::BodyTooLarge,
-        BodyRefused::TooSlow => ApiError::BodyTimeout,
-        BodyRefused::Incomplete => ApiError::InvalidJson,
-    })
+pub async fn read(body: Body) -> Result<Bytes, BodyRefused> {
+    body::read(body, MAX_BODY).await
 }
 
 /// A body that must be a JSON object. Nesting beyond 128 levels is refused by the parser.
-pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    serde_json::from_slice(body).map_err(|_| ApiError::InvalidJson)
+pub fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidJson> {
+    serde_json::from_slice(body).map_err(|_| InvalidJson)
 }
 
 /// A body that must be a JSON list.
-pub fn list(body: &[u8]) -> Result<Vec<Value>, ApiError> {
-    serde_json::from_slice(body).map_err(|_| ApiError::InvalidJson)
+pub fn list(body: &[u8]) -> Result<Vec<Value>, InvalidJson> {
+    serde_json::from_slice(body).map_err(|_| InvalidJson)
 }
 
 /// An answer in JSON that nobody may cache.

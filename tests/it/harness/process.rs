@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -147,8 +149,7 @@ impl Running {
 
     /// Sends SIGTERM, and waits for the end; the exit code.
     pub fn terminate(mut self) -> Option<i32> {
-        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(killed.success());
+        nix::sys::signal::kill(pid(&self.child), Signal::SIGTERM).unwrap();
         self.end()
     }
 
@@ -181,4 +182,9 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A child's process id.
+pub fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().expect("process ids are small"))
 }
