@@ -15,6 +15,7 @@ mod oauth;
 mod partners;
 mod purge;
 mod readers;
+mod recalls;
 mod sites;
 mod sources;
 mod statements;
@@ -83,10 +84,13 @@ impl SqliteStore {
             Purpose::Command | Purpose::Check => None,
         };
         let (mut connection, _) = connect_or_create(location)?;
-        let prepared = prepare(&mut connection).and_then(|_| match purpose {
-            // The only server is this one, so whoever held a lease is dead.
-            Purpose::Serve => deliveries::free_all_leases(&mut connection),
-            Purpose::Command | Purpose::Check => Ok(()),
+        let prepared = prepare(&mut connection).and_then(|_| {
+            recalls::remember(&connection)?;
+            match purpose {
+                // The only server is this one, so whoever held a lease is dead.
+                Purpose::Serve => deliveries::free_all_leases(&mut connection),
+                Purpose::Command | Purpose::Check => Ok(()),
+            }
         });
         prepared.map_err(|error| location.failed(&error))?;
         Writer::start(connection, signals, lock)

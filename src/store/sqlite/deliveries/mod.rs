@@ -10,8 +10,8 @@ pub(super) mod replay;
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::SqliteStore;
 use super::writer::Durability::{Full, Relaxed};
+use super::{SqliteStore, recalls};
 use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
 use crate::model::{DeliveryId, LeadId, SubscriptionId, Timestamp};
 use crate::store::{Deliveries, Result};
@@ -19,7 +19,11 @@ use crate::store::{Deliveries, Result};
 #[async_trait]
 impl Deliveries for SqliteStore {
     async fn lease_due(&self, request: LeaseRequest) -> Result<LeaseBatch> {
-        self.write(Relaxed, move |tx| lease::lease_due(tx, request)).await
+        self.write(Relaxed, move |tx| {
+            recalls::heed(tx)?;
+            lease::lease_due(tx, request)
+        })
+        .await
     }
 
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {
