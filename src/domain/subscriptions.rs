@@ -16,12 +16,18 @@ const UNREACHABLE: &str = "This URL is not reachable from the internet.";
 const SECRET_TOO_LONG: &str = "Longer than maximum length 255.";
 
 /// A subscription as its partner sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Shown {
     /// Where deliveries go, as it was given.
     pub url: String,
     /// What they are signed with.
     pub secret: String,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// Why a subscription is not shown or set.

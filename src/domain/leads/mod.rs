@@ -13,8 +13,10 @@ use crate::store::StoreError;
 
 use super::Gateway;
 use super::access::Sender;
-use super::fields::FieldErrors;
+use super::fields::{FieldErrors, NON_FIELD};
 pub use parse::Empties;
+
+const TOO_LARGE: &str = "The lead would be too large.";
 
 /// How long an `Idempotency-Key` is remembered (API.md §4).
 pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -139,6 +141,7 @@ impl Gateway {
             LeadOutcome::NoSuchSite => Err(LeadError::SiteNotFound),
             LeadOutcome::NoSuchLead => Err(LeadError::LeadNotFound),
             LeadOutcome::KeyReused => Err(LeadError::KeyReused),
+            LeadOutcome::TooLarge => Err(LeadError::Invalid(FieldErrors::one(NON_FIELD, TOO_LARGE))),
         }
     }
 }

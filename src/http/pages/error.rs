@@ -45,6 +45,8 @@ pub enum PageError {
     ForeignSite(String),
     /// The page exists, the method does not.
     MethodNotAllowed,
+    /// Too many people log in at once.
+    Busy(String),
     /// The database does not answer.
     Unavailable,
     /// A fault of ours.
@@ -73,7 +75,7 @@ impl PageError {
             Self::Expired(_) => StatusCode::GONE,
             Self::Repeated(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal | Self::Answered(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -123,6 +125,7 @@ impl PageError {
                 "There is nothing to see at this address",
                 "It only receives forms. Go back to the application and start again.",
             ),
+            Self::Busy(_) => ("Very busy now", "Too many people sign in at this moment. Please try again in a moment."),
             Self::Unavailable => ("Not available now", "Please try again in a moment. Nothing was changed."),
             Self::Internal | Self::Answered(_) => {
                 ("Something went wrong here", "It is not your fault. Please try again later.")
@@ -132,7 +135,11 @@ impl PageError {
 
     fn way_on(&self) -> Option<&str> {
         match self {
-            Self::OutOfDate(path) | Self::Expired(path) | Self::Repeated(path) | Self::ForeignSite(path) => Some(path),
+            Self::Busy(path)
+            | Self::OutOfDate(path)
+            | Self::Expired(path)
+            | Self::Repeated(path)
+            | Self::ForeignSite(path) => Some(path),
             _ => None,
         }
     }
@@ -146,7 +153,7 @@ impl IntoResponse for PageError {
         let (title, message) = self.words();
         let page = ErrorPage { title, message, way_on: self.way_on() };
         let mut response = views::render(self.status(), &page);
-        if matches!(self, Self::Unavailable) {
+        if matches!(self, Self::Busy(_) | Self::Unavailable) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
         }
         response

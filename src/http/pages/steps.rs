@@ -8,6 +8,7 @@ use axum::response::Response;
 use super::error::PageError;
 use super::views;
 use super::visit::{CHOSEN_SITE, Submission, see_page, see_partner};
+use crate::domain::login::LogIn;
 use crate::domain::oauth::consent::Approval;
 use crate::domain::oauth::flow::Form;
 use crate::http::routes::PartnerSlug;
@@ -27,12 +28,13 @@ pub(super) async fn log_in(
     let (email, password) = (field("email"), field("password"));
     let session = app.gateway.log_in(email, password, sent.visitor.session.as_ref()).await;
     match session.map_err(|error| PageError::after_proof(&sent.asking, error))? {
-        Some(session) => {
+        LogIn::Done(session) => {
             let mut response = see_page(&sent.start_again());
             response.headers_mut().append(SET_COOKIE, cookies::set(&session, app.settings.secure));
             Ok(response)
         }
-        None => Ok(views::login(&app, &sent.asking, &sent.visitor, Some(email))),
+        LogIn::Busy => Err(PageError::Busy(sent.start_again())),
+        LogIn::Wrong => Ok(views::login(&app, &sent.asking, &sent.visitor, Some(email))),
     }
 }
 

@@ -1,3 +1,4 @@
-//! What a gateway that is killed owes: everything that it acknowledged, in order.
+//! How a gateway ends: told to, or killed. Either way it owes everything that it acknowledged, in order.
 
 mod kill;
+mod stop;
