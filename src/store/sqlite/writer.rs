@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoint;
+use super::checkpoint::{self, Shortener};
 use super::error::closed;
 use super::statements::Statements;
 use crate::store::{Result, Signal, Signals, StoreError};
@@ -75,7 +75,8 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
-            Loop { connection, jobs, signals, durability: None }.run();
+            let shortener = Shortener::new(checkpoint::LONG);
+            Loop { connection, jobs, signals, durability: None, shortener }.run();
             drop(held);
         })?;
         Ok(Self { queue, thread: Mutex::new(Some(thread)) })
@@ -160,6 +161,7 @@ struct Loop {
     signals: Arc<Signals>,
     /// How commits are done now; `None` until the first.
     durability: Option<Durability>,
+    shortener: Shortener,
 }
 
 impl Loop {
@@ -201,7 +203,7 @@ impl Loop {
         for job in batch {
             job.answer(failure.as_ref());
         }
-        checkpoint::shorten(&self.connection, checkpoint::LONG);
+        self.shortener.shorten(&self.connection);
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Signal>> {
