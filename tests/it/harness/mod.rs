@@ -7,6 +7,7 @@ pub mod entropy;
 mod gate;
 pub mod make;
 mod names;
+pub mod postgres;
 pub mod receiver;
 pub mod tls;
 
