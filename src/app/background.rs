@@ -12,10 +12,13 @@ use crate::telemetry::Metrics;
 
 /// Deletes what is over, now and then.
 pub async fn keep_tidy(gateway: Arc<Gateway>, shutdown: CancellationToken) {
-    loop {
-        match gateway.tidy().await {
+    while !shutdown.is_cancelled() {
+        match gateway.tidy_step().await {
             Ok(0) => {}
-            Ok(rows) => tracing::debug!(rows, "deleted what was over"),
+            Ok(rows) => {
+                tracing::debug!(rows, "deleted what was over");
+                continue;
+            }
             Err(error) => tracing::warn!(%error, "housekeeping failed; it will be tried again"),
         }
         let next = time::after(gateway.clock.now(), INTERVAL);
@@ -46,12 +49,5 @@ pub async fn mirror(stats: Arc<DeliveryStats>, metrics: Arc<Metrics>, shutdown: 
             () = shutdown.cancelled() => return,
             changed = counts.changed() => if changed.is_err() { return },
         }
-    }
-}
-
-/// Runs a part whose failure is not the gateway's.
-pub async fn logged<E: std::fmt::Display>(part: impl Future<Output = Result<(), E>>, name: &str) {
-    if let Err(error) = part.await {
-        tracing::error!(%error, "{name} failed");
     }
 }

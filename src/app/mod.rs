@@ -8,6 +8,7 @@ mod server;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -25,6 +26,12 @@ use crate::telemetry::{self, Metrics};
 
 pub use keys::KeyError;
 pub use office::{admin, examine, migrate};
+
+/// How long stopping may take. Supervisors kill what takes longer than 10 s.
+const STOP_LIMIT: Duration = Duration::from_secs(9);
+
+/// Connections to the metrics page at once.
+const METRICS_CONNECTIONS: usize = 16;
 
 /// What a gateway is made of: the caller brings the listener (port 0 in tests), time, randomness and the network.
 pub struct Parts {
@@ -119,22 +126,31 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         tokio::spawn(server::serve(listener, router, shares.callers, shutdown.clone())),
     ];
     if let Some(listener) = metrics_listener {
-        let serving = telemetry::serve(listener, metrics, shutdown.clone().cancelled_owned());
-        tasks.push(tokio::spawn(background::logged(serving, "the metrics page")));
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "serving metrics");
+        }
+        let page = telemetry::page(metrics);
+        tasks.push(tokio::spawn(server::serve(listener, page, METRICS_CONNECTIONS, shutdown.clone())));
     }
     Ok(Running { address, gateway, shutdown, tasks })
 }
 
 impl Running {
-    /// Stops: requests and deliveries under way are finished or given back, the database is closed.
+    /// Stops: requests and deliveries under way are finished or given back, the database is closed. What has not ended
+    /// after [`STOP_LIMIT`] is left behind, as a crash would leave it: nothing acknowledged is lost.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a part of the gateway had died");
+        let ended = async {
+            for task in self.tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "a part of the gateway had died");
+                }
             }
+            self.gateway.store.close().await;
+        };
+        if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
+            tracing::warn!("something did not end in time; it is left behind");
         }
-        self.gateway.store.close().await;
     }
 }
 

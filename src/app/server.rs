@@ -1,6 +1,7 @@
-//! The HTTP server: accepts connections, bounds how slowly a client may send its head, and stops cleanly.
+//! The HTTP server: accepts connections, bounds how slowly a client may send a head or take an answer, and stops cleanly.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// How long a client may take to send the head of a request (slow-loris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take nothing of an answer that is ready for it. One that never reads would hold its place for
+/// ever.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest head, in bytes; a connection that sends nothing else costs no more memory.
+const MAX_HEAD: usize = 64 * 1024;
 
 /// How long requests under way may go on once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -33,7 +42,10 @@ pub async fn serve(listener: TcpListener, router: Router, connections: usize, sh
         };
         match accepted {
             Ok((stream, peer)) => {
-                let Ok(place) = room.clone().acquire_owned().await else { break };
+                let place = tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    place = room.clone().acquire_owned() => place.expect("the semaphore is never closed"),
+                };
                 let connection = graceful.watch(connection(stream, peer, router.clone()));
                 tokio::spawn(async move {
                     // Broken connections are the client's business.
@@ -61,7 +73,7 @@ fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-) -> http1::Connection<TokioIo<TcpStream>, impl HttpService> {
+) -> http1::Connection<TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>, impl HttpService> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -70,10 +82,13 @@ fn connection(
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
     });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALL_TIMEOUT));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
 }
 
 /// What hyper serves: axum's router, seen from below.

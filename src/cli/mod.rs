@@ -103,7 +103,11 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
     let quiet = !matches!(cli.command, Command::Serve { .. });
     telemetry::log_to_stderr(if quiet { "warn" } else { "info" })?;
-    tokio::runtime::Runtime::new().map_err(CliError::Runtime)?.block_on(dispatch(cli))
+    let runtime = tokio::runtime::Runtime::new().map_err(CliError::Runtime)?;
+    let done = runtime.block_on(dispatch(cli));
+    // A name look-up of the system may take long, and nobody waits for it any more.
+    runtime.shutdown_background();
+    done
 }
 
 async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {

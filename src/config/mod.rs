@@ -69,7 +69,7 @@ pub struct OAuthSettings {
     pub code_ttl: Duration,
 }
 
-/// `public_url`: http or https, with a host, without user-info, query, fragment or a slash at its end.
+/// `public_url`: http or https with a host, and nothing else: the pages' links begin at the root of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
 
@@ -79,7 +79,7 @@ impl PublicUrl {
         let url = Url::parse(text).ok()?;
         let web = matches!(url.scheme(), "http" | "https") && url.has_host();
         let bare = url.username().is_empty() && url.password().is_none();
-        let plain = url.query().is_none() && url.fragment().is_none();
+        let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         (web && bare && plain).then(|| Self(url.as_str().trim_end_matches('/').to_owned()))
     }
 
@@ -109,7 +109,7 @@ impl Settings {
         let address = "an address and port such as 127.0.0.1:8080";
         let listen = reader.required("listen", address, |text| text.parse().ok())?;
         let database = "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE";
-        let url = "an http or https URL without query and fragment, such as https://leads.example.com";
+        let url = "an http or https URL without path, query and fragment, such as https://leads.example.com";
         Ok(Self {
             database_url: reader.required("database_url", database, |text| text.parse().ok())?,
             listen,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::future::{AbortRegistration, Abortable};
 
 use super::board::{Seat, Start};
-use super::driver::Shared;
 use super::outcome::{Meaning, meaning};
 use super::schedule::after_failure;
+use super::shared::Shared;
 use super::sign;
 use crate::egress::{Answer, SendError};
 use crate::model::Timestamp;
@@ -37,7 +37,7 @@ struct Place {
 impl Place {
     fn give_back(&mut self, outcome: Option<Outcome>) {
         let Some(seat) = self.seat.take() else { return };
-        let next = self.shared.board().settle(&seat, outcome, self.shared.clock.now());
+        let next = self.shared.board().settle(&seat, outcome, self.shared.parts.clock.now());
         begin(&self.shared, next.starts);
         if next.lease {
             self.shared.wake.notify_one();
@@ -58,7 +58,7 @@ impl Drop for Place {
 
 async fn run(mut place: Place, delivery: Leased, registration: AbortRegistration) {
     let shared = place.shared.clone();
-    let started = shared.clock.now();
+    let started = shared.parts.clock.now();
     // Checks before it sends anything whether the place was recalled already.
     let sent = Abortable::new(send(&shared, &delivery, started), registration).await;
     let outcome = match sent {
@@ -72,13 +72,13 @@ async fn run(mut place: Place, delivery: Leased, registration: AbortRegistration
 }
 
 async fn send(shared: &Shared, delivery: &Leased, now: Timestamp) -> Sent {
-    let secret = shared.keys.open(&delivery.secret, &secret_context(delivery.partner, delivery.site))?;
+    let secret = shared.parts.keys.open(&delivery.secret, &secret_context(delivery.partner, delivery.site))?;
     let headers = sign::headers(delivery, &secret, now);
-    Ok(shared.client.post(&delivery.url, headers, delivery.body.clone(), shared.policy.timeout).await)
+    Ok(shared.parts.client.post(&delivery.url, headers, delivery.body.clone(), shared.parts.policy.timeout).await)
 }
 
 fn judge(shared: &Shared, delivery: &Leased, started: Timestamp, result: Sent) -> Outcome {
-    let now = shared.clock.now();
+    let now = shared.parts.clock.now();
     let meaning = match &result {
         Ok(sent) => meaning(sent, now),
         Err(CannotOpen) => {
@@ -92,7 +92,9 @@ fn judge(shared: &Shared, delivery: &Leased, started: Timestamp, result: Sent) -
         Meaning::Accepted => Verdict::Delivered,
         Meaning::Unwanted => Verdict::Refused,
         Meaning::Gone => Verdict::Pause,
-        Meaning::TryAgain(wait) => after_failure(&shared.policy.retry_schedule, made, wait, now, &*shared.entropy),
+        Meaning::TryAgain(wait) => {
+            after_failure(&shared.parts.policy.retry_schedule, made, wait, now, &*shared.parts.entropy)
+        }
     };
     let attempt = describe(started, now, result);
     report(delivery, made, &attempt, verdict);

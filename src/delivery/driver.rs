@@ -1,25 +1,20 @@
 //! The loop that keeps deliveries going: lease what is due and has room, begin attempts, wait for a reason to do so
 //! again. Attempts give their places back, and fill them from what is ready, without waiting for the loop.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::begin;
-use super::board::Board;
-use super::limits::Limits;
-use super::policy::Policy;
 use super::recorder::{Job, PAUSE, Recorder};
+use super::shared::{DriverParts, Shared};
 use super::stats::DeliveryStats;
-use crate::egress::Client;
-use crate::model::seal::Keyring;
 use crate::model::time::after;
-use crate::model::{Clock, Entropy, LeaseToken, Timestamp};
-use crate::store::{SharedStore, Signal};
+use crate::model::{LeaseToken, Timestamp};
+use crate::store::Signal;
 
 /// The store is asked this often even if nothing seems due: other processes write to it too.
 const POLL: Duration = Duration::from_secs(1);
@@ -30,60 +25,17 @@ const LEASE_SLACK: Duration = Duration::from_secs(15);
 /// How long the last outcomes may take to be written when the gateway stops.
 const LAST_RECORDS: Duration = Duration::from_millis(1500);
 
-/// What a driver works with.
-pub struct DriverParts {
-    /// The queue.
-    pub store: SharedStore,
-    /// What opens the subscriptions' secrets.
-    pub keys: Arc<Keyring>,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-    /// Where lease tokens and jitter come from.
-    pub entropy: Arc<dyn Entropy>,
-    /// What sends.
-    pub client: Client,
-    /// The operator's choices.
-    pub policy: Policy,
-}
-
 /// Sends what is due, until it is told to stop.
 pub struct Driver {
     shared: Arc<Shared>,
     jobs: mpsc::UnboundedReceiver<Job>,
 }
 
-/// What the loop, the attempts and the recorder share.
-pub(super) struct Shared {
-    pub store: SharedStore,
-    pub keys: Arc<Keyring>,
-    pub clock: Arc<dyn Clock>,
-    pub entropy: Arc<dyn Entropy>,
-    pub client: Client,
-    pub policy: Policy,
-    pub stats: Arc<DeliveryStats>,
-    /// A reason to lease.
-    pub wake: Notify,
-    board: Mutex<Board>,
-}
-
-impl Shared {
-    /// The board, locked; never held across an `.await`.
-    pub fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
 impl Driver {
     /// A driver, which from now on heeds the store's signals. There is one per store and process.
     pub fn new(parts: DriverParts) -> Self {
-        let DriverParts { store, keys, clock, entropy, client, policy } = parts;
         let (sender, jobs) = mpsc::unbounded_channel();
-        let stats = Arc::new(DeliveryStats::default());
-        let limits =
-            Limits { places: policy.max_in_flight.max(1), per_subscription: policy.max_per_subscription.max(1) };
-        let board = Mutex::new(Board::new(limits, policy.timeout, sender, stats.clone()));
-        let shared =
-            Arc::new(Shared { store, keys, clock, entropy, client, policy, stats, wake: Notify::new(), board });
+        let shared = Arc::new(Shared::new(parts, sender));
         heed_signals(&shared);
         Self { shared, jobs }
     }
@@ -130,7 +82,7 @@ enum Round {
 fn heed_signals(shared: &Arc<Shared>) {
     // The store outlives the driver.
     let weak = Arc::downgrade(shared);
-    shared.store.signals().listen(move |signal| {
+    shared.parts.store.signals().listen(move |signal| {
         let Some(shared) = weak.upgrade() else { return };
         if let Signal::Recalled(subscription) = signal {
             shared.board().recall(subscription);
@@ -141,15 +93,15 @@ fn heed_signals(shared: &Arc<Shared>) {
 
 /// Leases what is due and has room, and begins it.
 async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
-    let now = shared.clock.now();
+    let now = shared.parts.clock.now();
     let poll = after(now, POLL);
     let starts = shared.board().round(now);
     begin(shared, starts);
-    let token = LeaseToken::random(&*shared.entropy);
-    let until = after(after(now, shared.policy.timeout), LEASE_SLACK);
+    let token = LeaseToken::random(&*shared.parts.entropy);
+    let until = after(after(now, shared.parts.policy.timeout), LEASE_SLACK);
     let plan = shared.board().plan(now, token, until);
     let Some(request) = plan else { return Round::Wait(poll) };
-    let batch = match shared.store.lease_due(request.clone()).await {
+    let batch = match shared.parts.store.lease_due(request.clone()).await {
         Ok(batch) => batch,
         Err(error) => {
             tracing::error!(%error, "no deliveries can be leased");
@@ -169,16 +121,16 @@ async fn wait(shared: &Shared, shutdown: &CancellationToken, until: Timestamp, r
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = reason => {}
-        () = shared.clock.sleep_until(until) => {}
+        () = shared.parts.clock.sleep_until(until) => {}
     }
 }
 
 async fn stop(shared: &Shared, recorder: JoinHandle<()>) {
     shared.board().close();
-    let end = after(shared.clock.now(), shared.policy.grace);
+    let end = after(shared.parts.clock.now(), shared.parts.policy.grace);
     tokio::select! {
         () = all_settled(shared) => {}
-        () = shared.clock.sleep_until(end) => {
+        () = shared.parts.clock.sleep_until(end) => {
             tracing::info!(attempts = shared.stats.now().in_flight, "stopping: attempts under way are put back");
             shared.board().abort_all();
             all_settled(shared).await;
@@ -186,10 +138,10 @@ async fn stop(shared: &Shared, recorder: JoinHandle<()>) {
     }
     shared.board().stop();
     let abort = recorder.abort_handle();
-    let end = after(shared.clock.now(), LAST_RECORDS);
+    let end = after(shared.parts.clock.now(), LAST_RECORDS);
     tokio::select! {
         _ = recorder => {}
-        () = shared.clock.sleep_until(end) => {
+        () = shared.parts.clock.sleep_until(end) => {
             tracing::error!("the last outcomes could not be recorded: these deliveries will be sent again");
             abort.abort();
         }

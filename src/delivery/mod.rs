@@ -11,9 +11,11 @@ mod outcome;
 mod policy;
 mod recorder;
 mod schedule;
+mod shared;
 mod sign;
 mod stats;
 
-pub use driver::{Driver, DriverParts};
+pub use driver::Driver;
 pub use policy::Policy;
+pub use shared::DriverParts;
 pub use stats::{Counts, DeliveryStats};

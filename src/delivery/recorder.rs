@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::driver::Shared;
+use super::shared::Shared;
 use crate::model::delivery::{Outcome, Verdict};
 use crate::model::time::after;
 use crate::model::{LeadId, SubscriptionId};
@@ -99,8 +99,8 @@ impl Recorder {
     /// Writes outcomes; while the store is unavailable, again and again.
     async fn write(&self, outcomes: &[Outcome]) -> Result<(), StoreError> {
         loop {
-            let now = self.shared.clock.now();
-            match self.shared.store.record_outcomes(outcomes.to_vec(), now).await {
+            let now = self.shared.parts.clock.now();
+            match self.shared.parts.store.record_outcomes(outcomes.to_vec(), now).await {
                 Ok(_) => break,
                 Err(StoreError::Unavailable(cause)) => {
                     tracing::warn!(cause, outcomes = outcomes.len(), "outcomes cannot be recorded now; trying again");
@@ -117,7 +117,7 @@ impl Recorder {
     /// Takes the next step for one of the subscriptions that are to be hastened.
     async fn hasten_some(&mut self) {
         let Some((subscription, behind)) = self.hasten.pop_front() else { return };
-        match self.shared.store.hasten(subscription, behind, self.shared.clock.now(), HASTEN).await {
+        match self.shared.parts.store.hasten(subscription, behind, self.shared.parts.clock.now(), HASTEN).await {
             Ok(Some(lead)) => self.hasten.push_back((subscription, Some(lead))),
             Ok(None) => {}
             Err(error) => {
@@ -130,7 +130,7 @@ impl Recorder {
     }
 
     async fn pause(&self) {
-        let clock = &self.shared.clock;
+        let clock = &self.shared.parts.clock;
         clock.sleep_until(after(clock.now(), PAUSE)).await;
     }
 }

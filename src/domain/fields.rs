@@ -9,11 +9,21 @@ pub const NOT_TEXT: &str = "Not a valid string.";
 /// A field holds U+0000, which no database and no receiver can be trusted with.
 pub const NUL: &str = "Null characters are not allowed.";
 
+/// Where a fault stands that is no single field's.
+pub const NON_FIELD: &str = "non_field_errors";
+
 /// What is wrong with each field, in the words that callers see.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FieldErrors(Map<String, Value>);
 
 impl FieldErrors {
+    /// A single fault.
+    pub fn one(field: &str, message: &str) -> Self {
+        let mut errors = Self::default();
+        errors.add(field, message);
+        errors
+    }
+
     /// Notes a fault of `field`.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         let messages = self.0.entry(field).or_insert_with(|| Value::Array(Vec::new()));

@@ -13,13 +13,17 @@ use crate::model::Entropy;
 use crate::model::person::PasswordHash;
 
 /// The shortest new password, in characters.
-pub const MIN_CHARS: usize = 10;
+pub const MIN_CHARS: usize = 8;
 /// The longest password, in bytes.
 pub const MAX_BYTES: usize = 1024;
 
 /// Memory in KiB, passes and lanes: OWASP's first choice for argon2id.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 const SALT: usize = 16;
+
+/// For each check that runs, so many may wait: a second or two's work. A flood of guesses must not keep the right one
+/// waiting for longer than a person does.
+const QUEUE: usize = 32;
 
 /// A new password cannot be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +50,10 @@ pub fn hash_password(password: &str, entropy: &dyn Entropy) -> Result<PasswordHa
 /// Checks passwords, a few at a time.
 #[derive(Debug, Clone)]
 pub struct Passwords {
+    /// Checks that run.
     turns: Arc<Semaphore>,
+    /// Checks that run or wait for their turn.
+    queue: Arc<Semaphore>,
 }
 
 /// What a check found.
@@ -58,12 +65,19 @@ pub enum Checked {
     Right,
     /// It is the password, but its hash is of older parameters; this is a better one.
     Rehashed(PasswordHash),
+    /// Nobody knows: too many checks are waiting.
+    Busy,
 }
 
 impl Passwords {
-    /// At most `at_once` checks run at the same time.
+    /// At most `at_once` checks run at the same time, and [`QUEUE`] times as many wait.
     pub fn new(at_once: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(at_once.max(1))) }
+        let at_once = at_once.max(1);
+        Self::with_queue(at_once, at_once * QUEUE)
+    }
+
+    fn with_queue(at_once: usize, waiting: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(at_once)), queue: Arc::new(Semaphore::new(at_once + waiting)) }
     }
 
     /// Whether `password` is what `stored` was made of. Without a stored hash the answer is no, after the same work: how
@@ -72,11 +86,12 @@ impl Passwords {
         if password.len() > MAX_BYTES {
             return Checked::Wrong;
         }
+        let Ok(place) = self.queue.clone().try_acquire_owned() else { return Checked::Busy };
         let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
         let (password, salt) = (password.to_owned(), entropy.bytes::<SALT>());
         let work = move || {
             // Held until the work is done, also when nobody waits for it any more.
-            let _turn = turn;
+            let _held = (place, turn);
             check(&password, stored.as_ref(), salt)
         };
         match tokio::task::spawn_blocking(work).await {
@@ -156,8 +171,17 @@ mod tests {
 
     #[test]
     fn new_passwords_are_counted_in_characters() {
-        assert_eq!(hash_password("üüüüüüüüü", &OsEntropy), Err(InvalidPassword::TooShort));
-        assert!(hash_password("üüüüüüüüüü", &OsEntropy).is_ok());
+        assert_eq!(hash_password("üüüüüüü", &OsEntropy), Err(InvalidPassword::TooShort));
+        assert!(hash_password("üüüüüüüü", &OsEntropy).is_ok());
+    }
+
+    #[tokio::test]
+    async fn when_too_many_wait_the_next_one_is_told_so() {
+        let passwords = Passwords::with_queue(1, 1);
+        let check = || passwords.check("a password", None, &OsEntropy);
+        let (first, second, third) = tokio::join!(check(), check(), check());
+        assert_eq!([first, second, third], [Checked::Wrong, Checked::Wrong, Checked::Busy]);
+        assert_eq!(check().await, Checked::Wrong);
     }
 
     #[tokio::test]

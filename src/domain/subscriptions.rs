@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::egress::Reach;
 use crate::model::SubscriptionId;
-use crate::model::seal::CannotOpen;
+use crate::model::seal::{CannotOpen, Sealed};
 use crate::model::subscription::{DestinationUrl, Subscription, secret_context};
 use crate::store::{Found, NewSubscription, Replaced, StoreError};
 
@@ -16,12 +16,18 @@ const UNREACHABLE: &str = "This URL is not reachable from the internet.";
 const SECRET_TOO_LONG: &str = "Longer than maximum length 255.";
 
 /// A subscription as its partner sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Shown {
     /// Where deliveries go, as it was given.
     pub url: String,
     /// What they are signed with.
     pub secret: String,
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// Why a subscription is not shown or set.
@@ -61,12 +67,11 @@ impl Gateway {
     /// goes to the new URL and is signed with the new secret.
     pub async fn subscribe(&self, by: Subscriber, wish: &Map<String, Value>) -> Result<Shown, SubscriptionError> {
         let (url, secret) = self.parse(wish).await.map_err(SubscriptionError::Invalid)?;
-        let context = secret_context(by.partner, by.site);
         let subscription = NewSubscription {
             id: SubscriptionId::random(&*self.entropy),
             site: by.site,
             partner: by.partner,
-            secret: self.keys.seal(secret.as_bytes(), &context, &*self.entropy),
+            secret: self.sealed(by, &url, &secret).await?,
             url: url.clone(),
             now: self.clock.now(),
         };
@@ -87,6 +92,19 @@ impl Gateway {
         let secret = self.keys.open(&subscription.secret, &context)?;
         let secret = String::from_utf8(secret).map_err(|_| CannotOpen)?;
         Ok(Shown { url: subscription.url.as_str().to_owned(), secret })
+    }
+
+    /// The secret as it is stored already, if this partner sets the same subscription again, as many do at each start: the
+    /// store then sees that nothing changed, and leaves attempts under way alone.
+    async fn sealed(&self, by: Subscriber, url: &DestinationUrl, secret: &str) -> Result<Sealed, StoreError> {
+        let context = secret_context(by.partner, by.site);
+        if let Found::One(known) = self.store.subscription(by.partner, by.site).await?
+            && known.url == *url
+            && self.keys.open(&known.secret, &context).is_ok_and(|known| known == secret.as_bytes())
+        {
+            return Ok(known.secret);
+        }
+        Ok(self.keys.seal(secret.as_bytes(), &context, &*self.entropy))
     }
 
     async fn parse(&self, wish: &Map<String, Value>) -> Result<(DestinationUrl, String), FieldErrors> {

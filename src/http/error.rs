@@ -5,7 +5,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::json;
+use super::body::BodyRefused;
+use super::json::{self, InvalidJson};
 use crate::domain::StoreError;
 use crate::domain::access::AccessError;
 use crate::domain::fields::FieldErrors;
@@ -134,6 +135,22 @@ impl IntoResponse for ApiError {
     }
 }
 
+impl From<InvalidJson> for ApiError {
+    fn from(_: InvalidJson) -> Self {
+        Self::InvalidJson
+    }
+}
+
+impl From<BodyRefused> for ApiError {
+    fn from(refused: BodyRefused) -> Self {
+        match refused {
+            BodyRefused::TooLong => Self::BodyTooLarge,
+            BodyRefused::TooSlow => Self::BodyTimeout,
+            BodyRefused::Incomplete => Self::InvalidJson,
+        }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store failed");
@@ -182,14 +199,4 @@ impl From<LeadError> for ApiError {
             LeadError::Store(error) => error.into(),
         }
     }
-}
-
-/// No route knows the path.
-pub async fn not_found() -> Response {
-    json::answer(StatusCode::NOT_FOUND, &json!({"error": "Not found"}))
-}
-
-/// The path exists, the method does not; `Allow` is added by the router (RFC 9110 §15.5.6).
-pub async fn method_not_allowed() -> Response {
-    json::answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "Method not allowed"}))
 }

@@ -5,16 +5,13 @@
 //! (RFC 6749 §3.1, §3.2, Appendix B).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-/// How long a caller may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use super::body::{self, BodyRefused};
 
 /// The text is not form-encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,15 +33,9 @@ pub enum FormRefused {
     /// Its `Content-Type` is another one, or there is none, or several.
     #[error("the body must be application/x-www-form-urlencoded")]
     ContentType,
-    /// It is longer than the limit.
-    #[error("the body is too long")]
-    TooLong,
-    /// It ended too early.
-    #[error("the body is incomplete")]
-    Incomplete,
-    /// It did not arrive in time.
-    #[error("the body did not arrive in time")]
-    TooSlow,
+    /// It was not read.
+    #[error(transparent)]
+    Body(#[from] BodyRefused),
     /// It is not form-encoded.
     #[error("the body is malformed: {0}")]
     Malformed(#[from] MalformedForm),
@@ -93,13 +84,8 @@ pub async fn read(request: Request<Body>, limit: usize) -> Result<Params, FormRe
     if !is_form(request.headers()) {
         return Err(FormRefused::ContentType);
     }
-    let body = Limited::new(request.into_body(), limit).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, body).await {
-        Err(_) => Err(FormRefused::TooSlow),
-        Ok(Ok(body)) => Ok(Params::parse(&body.to_bytes())?),
-        Ok(Err(cause)) if cause.is::<LengthLimitError>() => Err(FormRefused::TooLong),
-        Ok(Err(_)) => Err(FormRefused::Incomplete),
-    }
+    let body = body::read(request.into_body(), limit).await?;
+    Ok(Params::parse(&body)?)
 }
 
 /// Whether there is one `Content-Type` and it is a form's, in any case and with any parameters.

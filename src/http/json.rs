@@ -1,44 +1,38 @@
 //! JSON in and out: bodies of at most 1 MiB, and answers written as API.md prints them.
 
 use std::io;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::{Map, Value};
 
-use super::error::ApiError;
+use super::body::{self, BodyRefused};
 
 /// The longest body that is read, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
-/// How long a caller may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Not JSON, or JSON of another shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the JSON that was expected")]
+pub struct InvalidJson;
 
 /// Reads a whole body.
-pub async fn read(body: Body) -> Result<Bytes, ApiError> {
-    let read = Limited::new(body, MAX_BODY).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
-        Err(_) => Err(ApiError::BodyTimeout),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge),
-        Ok(Err(_)) => Err(ApiError::InvalidJson),
-    }
+pub async fn read(body: Body) -> Result<Bytes, BodyRefused> {
+    body::read(body, MAX_BODY).await
 }
 
 /// A body that must be a JSON object. Nesting beyond 128 levels is refused by the parser.
-pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    serde_json::from_slice(body).map_err(|_| ApiError::InvalidJson)
+pub fn object(body: &[u8]) -> Result<Map<String, Value>, InvalidJson> {
+    serde_json::from_slice(body).map_err(|_| InvalidJson)
 }
 
 /// A body that must be a JSON list.
-pub fn list(body: &[u8]) -> Result<Vec<Value>, ApiError> {
-    serde_json::from_slice(body).map_err(|_| ApiError::InvalidJson)
+pub fn list(body: &[u8]) -> Result<Vec<Value>, InvalidJson> {
+    serde_json::from_slice(body).map_err(|_| InvalidJson)
 }
 
 /// An answer in JSON that nobody may cache.

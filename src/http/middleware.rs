@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::STRICT_TRANSPORT_SECURITY;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -35,6 +36,7 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     }
     let client = client.map(|ClientAddress(address)| tracing::field::display(address));
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), client);
+    let secure = app.settings.secure;
     async move {
         let mut response = next.run(request).await;
         let status = response.status();
@@ -44,6 +46,9 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
         }
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, id);
+        }
+        if secure {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }
         response
     }

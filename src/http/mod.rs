@@ -1,9 +1,11 @@
 //! The outside: extract, one domain call, render.
 
 pub mod api;
+pub mod body;
 pub mod cookies;
 pub mod credentials;
 pub mod error;
+pub mod fallback;
 pub mod form;
 pub mod health;
 pub mod json;
@@ -46,7 +48,7 @@ pub fn router(app: App) -> Router {
         .merge(pages::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .fallback(error::not_found)
-        .method_not_allowed_fallback(error::method_not_allowed);
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed);
     middleware::around(router, app.clone()).with_state(app)
 }

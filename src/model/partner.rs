@@ -144,7 +144,8 @@ impl RedirectUri {
             Some((_, query)) if query.ends_with('&') => "",
             Some(_) => "&",
         };
-        format!("{}{joint}{}", self.0, pairs.finish())
+        // `%20`, not `+`, which some clients do not decode; a plus sign itself is encoded, so none is left behind.
+        format!("{}{joint}{}", self.0, pairs.finish().replace('+', "%20"))
     }
 }
 
@@ -155,9 +156,9 @@ mod tests {
     #[test]
     fn an_answer_is_appended_to_whatever_query_is_there() {
         let answer = |uri: &str| uri.parse::<RedirectUri>().unwrap().with_answer(&[("code", "a b"), ("state", "é&=+")]);
-        assert_eq!(answer("https://p.example/cb"), "https://p.example/cb?code=a+b&state=%C3%A9%26%3D%2B");
-        assert_eq!(answer("https://p.example/cb?"), "https://p.example/cb?code=a+b&state=%C3%A9%26%3D%2B");
-        assert_eq!(answer("https://p.example/cb?x=1"), "https://p.example/cb?x=1&code=a+b&state=%C3%A9%26%3D%2B");
+        assert_eq!(answer("https://p.example/cb"), "https://p.example/cb?code=a%20b&state=%C3%A9%26%3D%2B");
+        assert_eq!(answer("https://p.example/cb?"), "https://p.example/cb?code=a%20b&state=%C3%A9%26%3D%2B");
+        assert_eq!(answer("https://p.example/cb?x=1"), "https://p.example/cb?x=1&code=a%20b&state=%C3%A9%26%3D%2B");
     }
 
     #[test]

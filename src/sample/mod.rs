@@ -17,6 +17,8 @@ mod memory;
 mod page;
 mod receive;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -17,7 +17,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -96,17 +95,12 @@ async fn count_request(State(metrics): State<Arc<Metrics>>, request: Request, ne
     answer
 }
 
-/// Serves the metrics page until `stopped`.
-pub async fn serve(
-    listener: TcpListener,
-    metrics: Arc<Metrics>,
-    stopped: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let router = Router::new().route("/metrics", get(page)).with_state(metrics);
-    axum::serve(listener, router).with_graceful_shutdown(stopped).await
+/// The metrics page, for an address of its own.
+pub fn page(metrics: Arc<Metrics>) -> Router {
+    Router::new().route("/metrics", get(render)).with_state(metrics)
 }
 
-async fn page(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
+async fn render(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.render())
 }
 

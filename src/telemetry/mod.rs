@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-pub use metrics::{Metrics, serve};
+pub use metrics::{Metrics, page};
 
 /// The log filter in the environment is not one.
 #[derive(Debug, thiserror::Error)]

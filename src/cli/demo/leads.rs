@@ -37,9 +37,9 @@ pub const STORY: &[Step] = &[
     Step {
         lead: 1,
         is_new: true,
-        body: r#"{"source": "kailua-homes.test", "first_name": "紫", "last_name": "式部", "email": "murasaki@example.com",
+        body: r#"{"source": "kailua-homes.test", "first_name": "Kaʻiulani", "last_name": "Kealoha", "email": "kaiulani@example.com",
                   "phone": "+1 808 555 0101", "role": "Seller"}"#,
-        summary: "created  紫 式部 wants to sell one",
+        summary: "created  Kaʻiulani Kealoha wants to sell one",
     },
     Step {
         lead: 0,

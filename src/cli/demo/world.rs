@@ -66,7 +66,7 @@ impl World {
     pub fn document(&self) -> Value {
         let site = |site: &Site| json!({ "uuid": site.id.to_string(), "domain": site.domain.as_str() });
         json!({
-            "sample_url": format!("{}/", self.sample_url),
+            "url": format!("{}/", self.sample_url),
             "gateway_url": self.gateway_url,
             "email": EMAIL,
             "password": self.password,

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use crate::model::lead::{Idempotency, LeadAction, LeadCommand, LeadOutcome, LeadReceipt, lead_json};
 use crate::model::person::User;
-use crate::model::{ChangeId, LeadId, time};
+use crate::model::{ChangeId, LeadId, Timestamp, time};
 use crate::store::StoreError;
 
 use super::Gateway;
 use super::access::Sender;
-use super::fields::FieldErrors;
+use super::fields::{FieldErrors, NON_FIELD};
 pub use parse::Empties;
+
+const TOO_LARGE: &str = "The lead would be too large.";
 
 /// How long an `Idempotency-Key` is remembered (API.md §4).
 pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -48,11 +50,11 @@ pub enum Kind {
     PotentialSeller,
 }
 
-/// A caller's `Idempotency-Key`, and the request that it came with.
+/// A POST, by which its repetition is recognised.
 #[derive(Debug, Clone, Copy)]
-pub struct KeyedRequest<'a> {
-    /// The key, 1 to 255 bytes.
-    pub key: &'a str,
+pub struct Posted<'a> {
+    /// The caller's `Idempotency-Key`, 1 to 255 bytes.
+    pub key: Option<&'a str>,
     /// The path.
     pub path: &'a str,
     /// The body, byte for byte.
@@ -66,12 +68,19 @@ impl Gateway {
         by: Sender,
         kind: Kind,
         body: Map<String, Value>,
-        keyed: Option<KeyedRequest<'_>>,
+        posted: Posted<'_>,
     ) -> Result<LeadReceipt, LeadError> {
         let lead = parse::new_lead(body, kind).map_err(LeadError::Invalid)?;
+        // Nothing in such a lead tells whether it is known already, so the same request twice would be two leads.
+        let nameless = lead.id.is_none() && lead.patch.email_key().is_none();
+        let now = self.clock.now();
+        let idempotency = match nameless {
+            true => Some(posted.keyed(&by, now).unwrap_or_else(|| posted.by_its_text(&by, now))),
+            false => posted.keyed(&by, now),
+        };
         let fresh = LeadId::random(&*self.entropy);
         let action = LeadAction::Upsert { given: lead.id, fresh, patch: lead.patch, activities: lead.activities };
-        self.change_lead(by, action, keyed).await
+        self.change_lead(by, action, now, idempotency).await
     }
 
     /// Updates a lead.
@@ -84,7 +93,7 @@ impl Gateway {
     ) -> Result<LeadReceipt, LeadError> {
         let lead = lead.parse().map_err(|_| LeadError::LeadNotFound)?;
         let (patch, activities) = parse::update(body, empties).map_err(LeadError::Invalid)?;
-        self.change_lead(by, LeadAction::Patch { lead, patch, activities }, None).await
+        self.change_lead(by, LeadAction::Patch { lead, patch, activities }, self.clock.now(), None).await
     }
 
     /// Adds activities to a lead. They are stored, and never sent to a subscription.
@@ -93,11 +102,13 @@ impl Gateway {
         by: Sender,
         lead: &str,
         body: Vec<Value>,
-        keyed: Option<KeyedRequest<'_>>,
+        posted: Posted<'_>,
     ) -> Result<LeadReceipt, LeadError> {
         let lead = lead.parse().map_err(|_| LeadError::LeadNotFound)?;
         let activities = parse::activity_list(body).map_err(LeadError::Invalid)?;
-        self.change_lead(by, LeadAction::AddActivities { lead, activities }, keyed).await
+        let now = self.clock.now();
+        let idempotency = posted.keyed(&by, now);
+        self.change_lead(by, LeadAction::AddActivities { lead, activities }, now, idempotency).await
     }
 
     /// The lead, as JSON.
@@ -123,15 +134,15 @@ impl Gateway {
         &self,
         by: Sender,
         action: LeadAction,
-        keyed: Option<KeyedRequest<'_>>,
+        now: Timestamp,
+        idempotency: Option<Idempotency>,
     ) -> Result<LeadReceipt, LeadError> {
-        let now = self.clock.now();
         let command = LeadCommand {
             site: by.site,
             change: ChangeId::at(now, &*self.entropy),
             now,
             action,
-            idempotency: keyed.map(|keyed| keyed.within(&by.key_space, now)),
+            idempotency,
             origin: by.origin,
         };
         match self.store.apply_lead_change(command).await? {
@@ -139,17 +150,27 @@ impl Gateway {
             LeadOutcome::NoSuchSite => Err(LeadError::SiteNotFound),
             LeadOutcome::NoSuchLead => Err(LeadError::LeadNotFound),
             LeadOutcome::KeyReused => Err(LeadError::KeyReused),
+            LeadOutcome::TooLarge => Err(LeadError::Invalid(FieldErrors::one(NON_FIELD, TOO_LARGE))),
         }
     }
 }
 
-impl KeyedRequest<'_> {
-    fn within(self, key_space: &str, now: time::Timestamp) -> Idempotency {
-        let request = Sha256::new().chain_update(self.path).chain_update([0]).chain_update(self.body).finalize();
-        Idempotency {
-            key: format!("{key_space} {}", self.key),
-            request: request.into(),
-            expires: time::after(now, KEY_LIFE),
-        }
+impl Posted<'_> {
+    /// By the caller's key, if it gave one.
+    fn keyed(&self, by: &Sender, now: Timestamp) -> Option<Idempotency> {
+        let key = format!("{} {}", by.key_space, self.key?);
+        Some(Idempotency { key, request: self.digest(), expires: time::after(now, KEY_LIFE) })
+    }
+
+    /// By its own text: equal requests of one caller are one request.
+    fn by_its_text(&self, by: &Sender, now: Timestamp) -> Idempotency {
+        let request = self.digest();
+        // No caller's own keys begin like this.
+        let key = format!("request {} {}", hex::encode(request), by.key_space);
+        Idempotency { key, request, expires: time::after(now, KEY_LIFE) }
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        Sha256::new().chain_update(self.path).chain_update([0]).chain_update(self.body).finalize().into()
     }
 }

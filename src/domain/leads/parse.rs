@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::fields::{BLANK, FieldErrors, NOT_TEXT, NUL, has_nul, is_empty, required_text};
+use crate::domain::fields::{BLANK, FieldErrors, NON_FIELD, NOT_TEXT, NUL, has_nul, is_empty, required_text};
 use crate::model::LeadId;
 use crate::model::lead::{Activity, ENVELOPE, Patch};
 
@@ -72,7 +72,7 @@ pub(super) fn new_lead(mut body: Map<String, Value>, kind: Kind) -> Result<NewLe
         errors.add("source", BLANK);
     }
     if !HANDLES.iter().any(|name| body.get(*name).is_some_and(|value| !is_empty(value))) {
-        errors.add("non_field_errors", ONE_OF);
+        errors.add(NON_FIELD, ONE_OF);
     }
     let activities = take_activities(&mut body, &mut errors);
     let patch = Patch { fields: changes(body, Empties::LeftAlone, &mut errors), if_absent };
@@ -83,8 +83,10 @@ pub(super) fn new_lead(mut body: Map<String, Value>, kind: Kind) -> Result<NewLe
 pub(super) fn update(mut body: Map<String, Value>, empties: Empties) -> Result<(Patch, Vec<Activity>), FieldErrors> {
     let mut errors = FieldErrors::default();
     let activities = take_activities(&mut body, &mut errors);
-    if empties == Empties::Unset && body.get("source").is_some_and(is_empty) {
-        errors.add("source", BLANK);
+    for name in ["source", "created"] {
+        if empties == Empties::Unset && body.get(name).is_some_and(is_empty) {
+            errors.add(name, BLANK);
+        }
     }
     let patch = Patch { fields: changes(body, empties, &mut errors), if_absent: Vec::new() };
     errors.or((patch, activities))

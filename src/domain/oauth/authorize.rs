@@ -264,7 +264,7 @@ mod tests {
         let denied = address(Some("a+b=&#é")).error(AuthorizationError::AccessDenied);
         assert_eq!(
             denied.location(),
-            "https://p.example/cb?x=1&error=access_denied&error_description=the+user+did+not+approve\
+            "https://p.example/cb?x=1&error=access_denied&error_description=the%20user%20did%20not%20approve\
              &state=a%2Bb%3D%26%23%C3%A9&iss=https%3A%2F%2Fgate.example%2Fpie"
         );
         let code = address(None).code(&Plain::received("lgc_1"));

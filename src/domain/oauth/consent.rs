@@ -19,7 +19,7 @@ pub enum Step {
     NoSite(User),
     /// The user owns several sites.
     ChooseSite(User, Vec<Site>),
-    /// The user owns one site, and is asked.
+    /// The user owns one site, or has chosen this one, and is asked.
     Decide(User, Site),
 }
 
@@ -35,10 +35,14 @@ pub enum Approval {
 }
 
 impl Gateway {
-    /// What comes next for this user.
-    pub async fn next_step(&self, user: Option<User>) -> Result<Step> {
+    /// What comes next for this user, who may have chosen a site. A choice that is none of the user's own sites counts
+    /// for nothing.
+    pub async fn next_step(&self, user: Option<User>, chosen: Option<SiteId>) -> Result<Step> {
         let Some(user) = user else { return Ok(Step::LogIn) };
         let mut sites = self.store.sites_of(user.id).await?;
+        if let Some(index) = sites.iter().position(|site| Some(site.id) == chosen) {
+            return Ok(Step::Decide(user, sites.swap_remove(index)));
+        }
         Ok(match sites.len() {
             0 => Step::NoSite(user),
             1 => Step::Decide(user, sites.remove(0)),
@@ -46,10 +50,10 @@ impl Gateway {
         })
     }
 
-    /// The site, if the user owns it.
-    pub async fn own_site(&self, user: &User, site: SiteId) -> Result<Option<Site>> {
+    /// Whether the user owns the site.
+    pub async fn owns(&self, user: &User, site: SiteId) -> Result<bool> {
         let sites = self.store.sites_of(user.id).await?;
-        Ok(sites.into_iter().find(|own| own.id == site))
+        Ok(sites.iter().any(|own| own.id == site))
     }
 
     /// The user said yes: stores a grant and its code, and says where to take the code.

@@ -10,7 +10,7 @@ use axum::routing;
 use serde_json::{Value, json};
 
 use crate::domain::access::Sender;
-use crate::domain::leads::{Empties, KeyedRequest, Kind};
+use crate::domain::leads::{Empties, Kind, Posted};
 use crate::http::error::ApiError;
 use crate::http::routes::both;
 use crate::http::{App, json};
@@ -52,7 +52,7 @@ async fn accept(app: &App, site: &str, request: Request, kind: Kind) -> Result<R
     let (caller, received) = receive(app, site, request).await?;
     let site = caller.site;
     let lead = json::object(&received.body)?;
-    let receipt = app.gateway.accept_lead(caller, kind, lead, received.keyed()?).await?;
+    let receipt = app.gateway.accept_lead(caller, kind, lead, received.posted()?).await?;
     Ok(done(StatusCode::CREATED, site, receipt))
 }
 
@@ -83,7 +83,7 @@ async fn add_activities(
     let (caller, received) = receive(&app, &site, request).await?;
     let site = caller.site;
     let activities = json::list(&received.body)?;
-    let receipt = app.gateway.add_activities(caller, &lead, activities, received.keyed()?).await?;
+    let receipt = app.gateway.add_activities(caller, &lead, activities, received.posted()?).await?;
     Ok(done(StatusCode::CREATED, site, receipt))
 }
 
@@ -118,13 +118,13 @@ async fn receive(app: &App, site: &str, request: Request) -> Result<(Sender, Rec
 }
 
 impl Received {
-    fn keyed(&self) -> Result<Option<KeyedRequest<'_>>, ApiError> {
-        let Some(value) = self.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-        let key = value.to_str().map_err(|_| ApiError::InvalidKey)?;
-        if !(1..=255).contains(&key.len()) {
+    fn posted(&self) -> Result<Posted<'_>, ApiError> {
+        let key = self.headers.get(IDEMPOTENCY_KEY).map(|value| value.to_str().map_err(|_| ApiError::InvalidKey));
+        let key = key.transpose()?;
+        if key.is_some_and(|key| !(1..=255).contains(&key.len())) {
             return Err(ApiError::InvalidKey);
         }
-        Ok(Some(KeyedRequest { key, path: self.path.trim_end_matches('/'), body: &self.body }))
+        Ok(Posted { key, path: self.path.trim_end_matches('/'), body: &self.body })
     }
 }
 

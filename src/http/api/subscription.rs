@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
@@ -40,7 +41,7 @@ async fn set(
 async fn remove(State(app): State<App>, Path((slug, site)): Named, headers: HeaderMap) -> Result<Response, ApiError> {
     let caller = caller::subscriber(&app, &headers, &slug, &site).await?;
     app.gateway.unsubscribe(caller).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
 fn shown(subscription: Shown) -> Response {

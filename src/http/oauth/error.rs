@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::domain::StoreError;
 use crate::domain::oauth::error::TokenError;
+use crate::http::body::BodyRefused;
 use crate::http::error::RETRY_SECONDS;
 use crate::http::form::FormRefused;
 use crate::http::json;
@@ -59,9 +60,11 @@ impl From<&StoreError> for OAuthError {
 impl From<FormRefused> for OAuthError {
     fn from(refused: FormRefused) -> Self {
         let status = match refused {
-            FormRefused::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
-            FormRefused::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            FormRefused::ContentType | FormRefused::Incomplete | FormRefused::Malformed(_) => StatusCode::BAD_REQUEST,
+            FormRefused::Body(BodyRefused::TooLong) => StatusCode::PAYLOAD_TOO_LARGE,
+            FormRefused::Body(BodyRefused::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            FormRefused::Body(BodyRefused::Incomplete) | FormRefused::ContentType | FormRefused::Malformed(_) => {
+                StatusCode::BAD_REQUEST
+            }
         };
         Self::new(status, "invalid_request", refused)
     }

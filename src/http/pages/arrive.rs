@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::error::PageError;
 use super::views;
-use super::visit::Visitor;
+use super::visit::{CHOSEN_SITE, Visitor};
 use crate::domain::oauth::authorize::Asked;
 use crate::domain::oauth::consent::Step;
 use crate::http::App;
@@ -32,7 +32,8 @@ pub(super) async fn arrive(
     let asking = app.gateway.check_authorization(&slug, asked(&params)).await?;
     let tell = |error| PageError::after_proof(&asking, error);
     let visitor = Visitor::read(&app, &headers).await.map_err(tell)?;
-    let page = match app.gateway.next_step(visitor.user.clone()).await.map_err(tell)? {
+    let chosen = params.get(CHOSEN_SITE).and_then(|site| site.parse().ok());
+    let page = match app.gateway.next_step(visitor.user.clone(), chosen).await.map_err(tell)? {
         Step::LogIn => views::login(&app, &asking, &visitor, None),
         Step::NoSite(user) => views::no_site(&app, &asking, &visitor, &user),
         Step::ChooseSite(user, sites) => views::choose_site(&app, &asking, &visitor, &user, &sites),

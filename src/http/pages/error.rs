@@ -10,12 +10,15 @@ use crate::domain::StoreError;
 use crate::domain::oauth::authorize::{Answer, Asking, Stopped};
 use crate::domain::oauth::error::AuthorizationError;
 use crate::domain::oauth::flow::FormRefused;
+use crate::http::body::BodyRefused;
 use crate::http::error::RETRY_SECONDS;
 use crate::http::form;
 
 /// Why a page is not what was asked for. Those with a path offer to start the same request again there.
 #[derive(Debug)]
 pub enum PageError {
+    /// No route knows the path.
+    NotFound,
     /// No partner has this path.
     UnknownPartner,
     /// `client_id` is missing, repeated, unknown, or another partner's.
@@ -42,6 +45,8 @@ pub enum PageError {
     ForeignSite(String),
     /// The page exists, the method does not.
     MethodNotAllowed,
+    /// Too many people log in at once.
+    Busy(String),
     /// The database does not answer.
     Unavailable,
     /// A fault of ours.
@@ -62,7 +67,7 @@ impl PageError {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::UnknownPartner => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::UnknownPartner => StatusCode::NOT_FOUND,
             Self::UnknownClient | Self::RedirectUri | Self::Malformed | Self::Gone => StatusCode::BAD_REQUEST,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -70,14 +75,14 @@ impl PageError {
             Self::Expired(_) => StatusCode::GONE,
             Self::Repeated(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal | Self::Answered(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn words(&self) -> Words {
         match self {
-            Self::UnknownPartner => ("Page not found", "There is no such page. Check the address."),
+            Self::NotFound | Self::UnknownPartner => ("Page not found", "There is no such page. Check the address."),
             Self::UnknownClient => (
                 "This link does not work",
                 "The application that sent you here did not say correctly who it is (client_id). Its makers have to fix \
@@ -120,6 +125,7 @@ impl PageError {
                 "There is nothing to see at this address",
                 "It only receives forms. Go back to the application and start again.",
             ),
+            Self::Busy(_) => ("Very busy now", "Too many people sign in at this moment. Please try again in a moment."),
             Self::Unavailable => ("Not available now", "Please try again in a moment. Nothing was changed."),
             Self::Internal | Self::Answered(_) => {
                 ("Something went wrong here", "It is not your fault. Please try again later.")
@@ -129,7 +135,11 @@ impl PageError {
 
     fn way_on(&self) -> Option<&str> {
         match self {
-            Self::OutOfDate(path) | Self::Expired(path) | Self::Repeated(path) | Self::ForeignSite(path) => Some(path),
+            Self::Busy(path)
+            | Self::OutOfDate(path)
+            | Self::Expired(path)
+            | Self::Repeated(path)
+            | Self::ForeignSite(path) => Some(path),
             _ => None,
         }
     }
@@ -143,7 +153,7 @@ impl IntoResponse for PageError {
         let (title, message) = self.words();
         let page = ErrorPage { title, message, way_on: self.way_on() };
         let mut response = views::render(self.status(), &page);
-        if matches!(self, Self::Unavailable) {
+        if matches!(self, Self::Busy(_) | Self::Unavailable) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
         }
         response
@@ -186,11 +196,11 @@ impl From<FormRefused> for PageError {
 impl From<form::FormRefused> for PageError {
     fn from(refused: form::FormRefused) -> Self {
         match refused {
-            form::FormRefused::TooLong => Self::TooLong,
-            form::FormRefused::TooSlow => Self::TooSlow,
-            form::FormRefused::ContentType | form::FormRefused::Incomplete | form::FormRefused::Malformed(_) => {
-                Self::Malformed
-            }
+            form::FormRefused::Body(BodyRefused::TooLong) => Self::TooLong,
+            form::FormRefused::Body(BodyRefused::TooSlow) => Self::TooSlow,
+            form::FormRefused::Body(BodyRefused::Incomplete)
+            | form::FormRefused::ContentType
+            | form::FormRefused::Malformed(_) => Self::Malformed,
         }
     }
 }

@@ -10,9 +10,10 @@ mod visit;
 
 use axum::Router;
 use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use self::error::method_not_allowed;
+use self::error::{PageError, method_not_allowed};
 use super::App;
 use super::routes::both;
 
@@ -26,4 +27,9 @@ pub fn routes() -> Router<App> {
         .merge(both(&step("site"), post(steps::choose_site).fallback(method_not_allowed)))
         .merge(both(&step("decision"), post(steps::decide).fallback(method_not_allowed)));
     pages.layer(map_response(headers::protect)).merge(assets::routes())
+}
+
+/// The page for an address that no route knows.
+pub async fn not_found() -> Response {
+    headers::protect(PageError::NotFound.into_response()).await
 }

@@ -7,7 +7,8 @@ use axum::response::Response;
 
 use super::error::PageError;
 use super::views;
-use super::visit::{Submission, see_page, see_partner};
+use super::visit::{CHOSEN_SITE, Submission, see_page, see_partner};
+use crate::domain::login::LogIn;
 use crate::domain::oauth::consent::Approval;
 use crate::domain::oauth::flow::Form;
 use crate::http::routes::PartnerSlug;
@@ -27,12 +28,13 @@ pub(super) async fn log_in(
     let (email, password) = (field("email"), field("password"));
     let session = app.gateway.log_in(email, password, sent.visitor.session.as_ref()).await;
     match session.map_err(|error| PageError::after_proof(&sent.asking, error))? {
-        Some(session) => {
+        LogIn::Done(session) => {
             let mut response = see_page(&sent.start_again());
             response.headers_mut().append(SET_COOKIE, cookies::set(&session, app.settings.secure));
             Ok(response)
         }
-        None => Ok(views::login(&app, &sent.asking, &sent.visitor, Some(email))),
+        LogIn::Busy => Err(PageError::Busy(sent.start_again())),
+        LogIn::Wrong => Ok(views::login(&app, &sent.asking, &sent.visitor, Some(email))),
     }
 }
 
@@ -63,7 +65,7 @@ pub(super) async fn cancel(
     Ok(see_partner(&app.gateway.deny(&sent.asking)))
 }
 
-/// Asks for consent for the chosen site.
+/// Goes on to the consent for the chosen site: by a redirect, so that the back button finds a page and not a form.
 pub(super) async fn choose_site(
     State(app): State<App>,
     PartnerSlug(slug): PartnerSlug,
@@ -71,11 +73,11 @@ pub(super) async fn choose_site(
 ) -> Result<Response, PageError> {
     let sent = Submission::read(&app, slug, request).await?;
     sent.require(&app, Form::Site)?;
-    let user = sent.user()?;
-    let site = app.gateway.own_site(user, chosen_site(&sent)?).await;
-    match site.map_err(|error| PageError::after_proof(&sent.asking, error))? {
-        Some(site) => Ok(views::consent(&app, &sent.asking, &sent.visitor, user, &site)),
-        None => Err(PageError::ForeignSite(sent.start_again())),
+    let site = chosen_site(&sent)?;
+    let owned = app.gateway.owns(sent.user()?, site).await;
+    match owned.map_err(|error| PageError::after_proof(&sent.asking, error))? {
+        true => Ok(see_page(&format!("{}&{CHOSEN_SITE}={site}", sent.start_again()))),
+        false => Err(PageError::ForeignSite(sent.start_again())),
     }
 }
 

@@ -17,7 +17,11 @@ use crate::model::person::User;
 use crate::model::token::{Browser, Plain, Session};
 
 /// The longest form that is read, in bytes: it carries a sealed request with a state of any length that fits a URL.
-const MAX_FORM: usize = 256 * 1024;
+const MAX_FORM: usize = 64 * 1024;
+
+/// The parameter with which a user who has chosen a site arrives again. From anywhere else it is as good: what it names is
+/// shown before anything is approved, and only if it is the user's own.
+pub(super) const CHOSEN_SITE: &str = "site";
 
 /// A browser, as its cookies tell.
 pub(super) struct Visitor {

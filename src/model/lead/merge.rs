@@ -1,5 +1,7 @@
 //! How a patch changes a lead's fields: the rule that "a change that changes nothing sends nothing" rests on.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::{Fields, Patch};
@@ -28,18 +30,27 @@ impl Fields {
     /// Applies `patch`. Returns the fields that are different now, with their new values; `""` for one that was unset.
     pub fn apply(&mut self, patch: &Patch) -> Map<String, Value> {
         let mut changed = Map::new();
+        let mut unset = HashSet::new();
         for (name, value) in &patch.fields {
             match value {
                 Some(value) if self.0.get(name) != Some(value) => {
                     self.0.insert(name.clone(), value.clone());
                     changed.insert(name.clone(), value.clone());
                 }
-                None if self.0.shift_remove(name).is_some() => {
-                    changed.insert(name.clone(), Value::String(String::new()));
+                Some(_) => {}
+                None => {
+                    unset.insert(name.as_str());
                 }
-                _ => {}
             }
         }
+        // In one pass: to keep the order, removing a single field moves all that stand behind it.
+        self.0.retain(|name, _| {
+            let stays = !unset.contains(name.as_str());
+            if !stays {
+                changed.insert(name.clone(), Value::String(String::new()));
+            }
+            stays
+        });
         for (name, value) in &patch.if_absent {
             if !self.0.contains_key(name) {
                 self.0.insert(name.clone(), value.clone());
@@ -80,5 +91,16 @@ mod tests {
         let unset = Patch { fields: vec![("city".into(), None)], if_absent: vec![] };
         assert_eq!(Value::Object(fields.apply(&unset)), json!({"city": ""}));
         assert!(fields.apply(&unset).is_empty());
+    }
+
+    #[test]
+    fn what_is_unset_goes_and_the_rest_keeps_its_order() {
+        let map = (0..100).map(|n| (format!("f{n}"), json!(n))).collect();
+        let mut fields = Fields::from_json(map);
+        let even = (0..100).step_by(2).map(|n| (format!("f{n}"), None)).collect();
+        let changed = fields.apply(&Patch { fields: even, if_absent: vec![] });
+        assert!(changed.len() == 50 && changed.values().all(|value| value == ""));
+        let left: Vec<_> = fields.as_json().keys().cloned().collect();
+        assert_eq!(left, (1..100).step_by(2).map(|n| format!("f{n}")).collect::<Vec<_>>());
     }
 }

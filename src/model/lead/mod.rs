@@ -37,6 +37,13 @@ pub struct Patch {
     pub if_absent: Vec<(String, Value)>,
 }
 
+/// The most that a lead's fields may take as JSON, in bytes: as much as one request may bring. Without a bound, one caller
+/// could make a lead grow until every change of it stopped all others.
+pub const MAX_FIELDS: usize = 1024 * 1024;
+
+/// The most activities that a lead may have.
+pub const MAX_ACTIVITIES: usize = 10_000;
+
 /// Something that a prospect did. Its JSON is kept as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activity(pub Map<String, Value>);
@@ -128,6 +135,8 @@ pub enum LeadOutcome {
     NoSuchLead,
     /// The `Idempotency-Key` was used with another request.
     KeyReused,
+    /// The lead would become larger than [`MAX_FIELDS`], or have more than [`MAX_ACTIVITIES`]; it is as it was.
+    TooLarge,
 }
 
 /// The lead that a command reached, and what it did to it.

@@ -37,8 +37,7 @@ impl Directory for SqliteStore {
     }
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
-        let email = email.clone();
-        self.read(move |db| users::by_email(db, &email)).await
+        self.look_up(|db| users::by_email(db, email)).await
     }
 
     async fn start_session(&self, session: NewSession) -> Result<()> {
@@ -46,8 +45,7 @@ impl Directory for SqliteStore {
     }
 
     async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-        let session = *session;
-        self.read(move |db| users::session_user(db, &session, now)).await
+        self.look_up(|db| users::session_user(db, session, now)).await
     }
 
     async fn end_session(&self, session: &Hashed<Session>) -> Result<()> {
@@ -70,7 +68,7 @@ impl Directory for SqliteStore {
     }
 
     async fn site(&self, site: SiteId) -> Result<Option<Site>> {
-        self.read(move |db| sites::find(db, site)).await
+        self.look_up(|db| sites::find(db, site)).await
     }
 
     async fn sites_of(&self, user: UserId) -> Result<Vec<Site>> {
@@ -94,13 +92,11 @@ impl Directory for SqliteStore {
     }
 
     async fn partner_by_slug(&self, slug: &Slug) -> Result<Option<Partner>> {
-        let slug = slug.clone();
-        self.read(move |db| partners::by_slug(db, &slug)).await
+        self.look_up(|db| partners::by_slug(db, slug)).await
     }
 
     async fn partner_by_client_id(&self, client_id: &ClientId) -> Result<Option<Partner>> {
-        let client_id = client_id.clone();
-        self.read(move |db| partners::by_client_id(db, &client_id)).await
+        self.look_up(|db| partners::by_client_id(db, client_id)).await
     }
 
     async fn set_partner_secret(&self, slug: &Slug, secret: Hashed<Credential>) -> Result<Removed> {
@@ -122,8 +118,7 @@ impl Directory for SqliteStore {
     }
 
     async fn source_by_username(&self, username: &Username) -> Result<Option<Source>> {
-        let username = username.clone();
-        self.read(move |db| sources::by_username(db, &username)).await
+        self.look_up(|db| sources::by_username(db, username)).await
     }
 
     async fn remove_source(&self, username: &Username) -> Result<Removed> {

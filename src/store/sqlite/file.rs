@@ -16,6 +16,9 @@ use crate::store::OpenError;
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The shortest file that can be a database, in bytes.
+const SHORTEST_PAGE: u64 = 512;
+
 /// Where a database lies.
 #[derive(Debug, Clone)]
 pub(super) struct Location {
@@ -69,7 +72,8 @@ impl Location {
             ErrorKind::NotFound => OpenError::Missing(self.shown.clone()),
             _ => self.not_writable(&error),
         })?;
-        if !metadata.is_file() {
+        // SQLite takes some files that are shorter than its shortest page for empty ones, and would write over them.
+        if !metadata.is_file() || (1..SHORTEST_PAGE).contains(&metadata.len()) {
             return Err(OpenError::NotADatabase(self.shown.clone()));
         }
         // Where nobody may write, somebody protected the file on purpose; root could write to it all the same.
@@ -97,7 +101,7 @@ impl Location {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.set_prepared_statement_cache_capacity(statements::CACHED);
+        statements::keep_compiled(&connection)?;
         Ok(connection)
     }
 

@@ -3,6 +3,7 @@
 //! Each file of this directory holds the operations of one noun as plain functions on a transaction; the `impl`s of the
 //! store's traits only carry them to the right thread.
 
+mod checkpoint;
 mod deliveries;
 mod directory;
 mod error;
@@ -14,6 +15,7 @@ mod oauth;
 mod partners;
 mod purge;
 mod readers;
+mod recalls;
 mod sites;
 mod sources;
 mod statements;
@@ -82,10 +84,13 @@ impl SqliteStore {
             Purpose::Command | Purpose::Check => None,
         };
         let (mut connection, _) = connect_or_create(location)?;
-        let prepared = prepare(&mut connection).and_then(|_| match purpose {
-            // The only server is this one, so whoever held a lease is dead.
-            Purpose::Serve => deliveries::free_all_leases(&mut connection),
-            Purpose::Command | Purpose::Check => Ok(()),
+        let prepared = prepare(&mut connection).and_then(|_| {
+            recalls::remember(&connection)?;
+            match purpose {
+                // The only server is this one, so whoever held a lease is dead.
+                Purpose::Serve => deliveries::free_all_leases(&mut connection),
+                Purpose::Command | Purpose::Check => Ok(()),
+            }
         });
         prepared.map_err(|error| location.failed(&error))?;
         Writer::start(connection, signals, lock)
@@ -104,7 +109,15 @@ impl SqliteStore {
         }
     }
 
-    /// Runs `work` on a read connection.
+    /// Runs `work`, which finds a few rows by their keys, on a read connection.
+    async fn look_up<T, W>(&self, work: W) -> Result<T>
+    where
+        W: FnOnce(&Connection) -> Result<T> + Send,
+    {
+        self.readers.look_up(work).await
+    }
+
+    /// Runs `work`, which may read many rows, on a read connection.
     async fn read<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -146,10 +159,9 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Vec<String>> {
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -16000;
-         PRAGMA wal_autocheckpoint = 2000;
-         PRAGMA journal_size_limit = 67108864;",
+         PRAGMA cache_size = -8000;",
     )?;
+    checkpoint::configure(connection)?;
     migrate::apply(connection)
 }
 
@@ -159,7 +171,7 @@ fn open_reader(location: &Location) -> rusqlite::Result<Connection> {
     connection.execute_batch(
         "PRAGMA query_only = ON;
          PRAGMA trusted_schema = OFF;
-         PRAGMA cache_size = -4000;
+         PRAGMA cache_size = -2000;
          PRAGMA mmap_size = 67108864;",
     )?;
     Ok(connection)

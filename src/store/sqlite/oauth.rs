@@ -47,8 +47,7 @@ impl OAuth for SqliteStore {
     }
 
     async fn access_grant(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
-        let token = *token;
-        self.read(move |db| access_grant(db, &token, now)).await
+        self.look_up(|db| access_grant(db, token, now)).await
     }
 }
 

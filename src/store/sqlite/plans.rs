@@ -5,13 +5,14 @@ use rusqlite::Connection;
 
 use super::deliveries::{lane, lease, log, outbox, replay};
 use super::leads::rows;
-use super::{migrate, oauth, purge, sites, subscriptions, users};
+use super::{deliveries, migrate, oauth, purge, sites, statements, subscriptions, users};
 use crate::model::SiteId;
 use crate::model::delivery::{DeliveryFilter, State};
 
 fn migrated() -> Connection {
     let mut connection = Connection::open_in_memory().unwrap();
     migrate::apply(&mut connection).unwrap();
+    statements::keep_compiled(&connection).unwrap();
     connection
 }
 
@@ -47,6 +48,15 @@ fn leasing_reads_only_what_is_due() {
         lease::FIRST_DUE,
         "SEARCH deliveries USING COVERING INDEX deliveries_due (subscription_id=? AND due_at>?)",
     );
+}
+
+#[test]
+fn a_server_that_starts_reads_only_what_is_leased() {
+    for sql in [deliveries::WAKE_LEASED, deliveries::FREE_LEASED] {
+        let plan = plan(sql);
+        assert!(plan.iter().any(|step| step.contains("INDEX deliveries_leased")), "{plan:#?}");
+        assert!(plan.iter().all(|step| !step.starts_with("SCAN subscriptions")), "{plan:#?}");
+    }
 }
 
 #[test]

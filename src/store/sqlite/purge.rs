@@ -32,6 +32,10 @@ pub(super) const ENDED_GRANTS: &str =
 pub(super) const FINISHED: &str =
     "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE finished_at < ?1 LIMIT ?2)";
 
+/// Recalls that every server has heard of long ago: all but the last thousand.
+const HEEDED: &str = "DELETE FROM recalls WHERE seq IN
+     (SELECT seq FROM recalls WHERE seq <= (SELECT max(seq) FROM recalls) - 1000 LIMIT ?1)";
+
 /// What a removed site (`?1`) left, at most `?2` rows of each.
 pub(super) const LEFT_BY_SITE: [&str; 7] = [
     "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE site_uuid = ?1 LIMIT ?2)",
@@ -86,6 +90,7 @@ impl Purge<'_> {
         for sql in EXPIRED {
             self.delete(sql, self.now)?;
         }
+        self.left -= self.tx.run(HEEDED, [rows(self.left)])?;
         self.delete(ENDED_GRANTS, self.now.checked_sub(GRANT_KEPT).unwrap_or(Timestamp::MIN))?;
         self.delete(FINISHED, finished_before)
     }

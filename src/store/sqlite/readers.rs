@@ -1,4 +1,4 @@
-//! The readers: a few connections that cannot write, used from the threads that the runtime keeps for blocking work.
+//! The readers: a few connections that cannot write.
 //!
 //! In WAL mode a reader sees every commit that was answered before it began, and waits for no writer.
 
@@ -26,17 +26,37 @@ impl Readers {
         Self { permits: Arc::new(Semaphore::new(connections.len())), idle: Arc::new(Mutex::new(connections)) }
     }
 
-    /// Runs `work` on a connection that is free.
+    /// Runs `work`, which finds a few rows by their keys, in the caller's own thread. That takes some ten microseconds,
+    /// since nothing locks a reader out and such pages are in memory; to hand it to another thread takes many times
+    /// that, on every request.
+    pub(super) async fn look_up<T, W>(&self, work: W) -> Result<T>
+    where
+        W: FnOnce(&Connection) -> Result<T> + Send,
+    {
+        let borrowed = self.borrow().await?;
+        work(&borrowed)
+    }
+
+    /// Runs `work`, which may read many rows, in a thread that the runtime keeps for what takes longer.
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
+        let borrowed = self.borrow().await?;
+        let done = tokio::task::spawn_blocking(move || work(&borrowed)).await;
+        done.unwrap_or_else(|error| match error.is_panic() {
+            true => Err(StoreError::Failed("a bug in the store: the operation panicked".into())),
+            // The runtime is stopping.
+            false => Err(closed()),
+        })
+    }
+
+    /// A connection that is free, as soon as there is one.
+    async fn borrow(&self) -> Result<Borrowed> {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| closed())?;
         let connection = lock(&self.idle).pop().ok_or_else(closed)?;
-        let borrowed = Borrowed { connection: Some(connection), idle: self.idle.clone(), permit };
-        let done = tokio::task::spawn_blocking(move || work(&borrowed)).await;
-        done.unwrap_or_else(|_| Err(StoreError::Failed("a bug in the store: the operation panicked".into())))
+        Ok(Borrowed { connection: Some(connection), idle: self.idle.clone(), permit })
     }
 
     /// Closes the connections, once each is free.

@@ -1,9 +1,18 @@
 //! Shorthands for running cached statements. Each text is compiled once for each connection.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 /// How many compiled statements a connection keeps: more than there are texts in this engine.
-pub(super) const CACHED: usize = 256;
+const CACHED: usize = 256;
+
+/// Has the connection keep what it has compiled. Without the planner's stability guarantee SQLite would compile a
+/// statement anew whenever another value is bound to it, in the hope of a better plan: more work than running it.
+pub(super) fn keep_compiled(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(CACHED);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
 
 /// Running statements through the cache.
 pub(super) trait Statements {

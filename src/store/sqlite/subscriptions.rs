@@ -8,7 +8,7 @@ use super::statements::Statements;
 use super::values::{At, at, maybe_at};
 use super::writer::Durability::Full;
 use super::writer::Tx;
-use super::{SqliteStore, partners, sites};
+use super::{SqliteStore, partners, recalls, sites};
 use crate::model::seal::Sealed;
 use crate::model::subscription::Subscription;
 use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp};
@@ -25,7 +25,7 @@ const CANCELLED_AT_ONCE: usize = 2000;
 #[async_trait]
 impl Subscriptions for SqliteStore {
     async fn subscription(&self, partner: PartnerId, site: SiteId) -> Result<Found> {
-        self.read(move |db| {
+        self.look_up(|db| {
             let mut live = live(db, partner, site)?;
             Ok(match (live.pop(), live.is_empty()) {
                 (None, _) => Found::None,
@@ -111,7 +111,7 @@ fn update(tx: &Tx, old: &Subscription, new: &NewSubscription) -> Result<()> {
         params![old.id, new.url, new.secret, At(new.now)],
     )?;
     if old.url != new.url || old.secret != new.secret {
-        tx.signal(Signal::Recalled(old.id));
+        recalls::announce(tx, old.id)?;
     }
     if old.paused.is_some() {
         tx.signal(Signal::Work);
@@ -129,7 +129,7 @@ pub(super) fn remove_all(tx: &Tx, subscriptions: &[SubscriptionId], now: Timesta
             params![id, At(now), Sealed::from_bytes(Vec::new())],
         )?;
         budget -= lane::cancel_waiting(tx, *id, now, now, budget)?;
-        tx.signal(Signal::Recalled(*id));
+        recalls::announce(tx, *id)?;
     }
     Ok(())
 }

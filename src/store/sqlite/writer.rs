@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint;
 use super::error::closed;
 use super::statements::Statements;
 use crate::store::{Result, Signal, Signals, StoreError};
@@ -174,9 +175,7 @@ impl Loop {
             self.finish(batch);
         }
         // Everything is committed already; this only leaves a tidy file behind.
-        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-            tracing::debug!(%error, "no checkpoint when closing the database");
-        }
+        checkpoint::empty(&self.connection);
     }
 
     fn take(&mut self, message: Message, batch: &mut Vec<Box<dyn Job>>) {
@@ -202,6 +201,7 @@ impl Loop {
         for job in batch {
             job.answer(failure.as_ref());
         }
+        checkpoint::shorten(&self.connection, checkpoint::LONG);
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Signal>> {

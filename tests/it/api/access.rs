@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use leadgate::config::PublicUrl;
 use leadgate::model::source::Reach;
 use serde_json::json;
 
@@ -111,4 +112,22 @@ async fn removing_a_source_or_a_partner_ends_its_access_at_once() {
     assert_eq!(answer(gate.get(&cast.rest("/users")).basic_auth(username, Some(password))).await.status, 401);
     gate.store.remove_partner(&cast.partner.partner.slug, gate.now()).await.unwrap();
     assert_eq!(answer(gate.get(&cast.rest("/users")).bearer_auth(&cast.token)).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_a_page_for_people_and_json_for_programs() {
+    let gate = Gate::start().await;
+    let page = answer(gate.get("/nowhere/at/all").header("accept", "text/html,*/*")).await;
+    assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
+    let json = answer(gate.get("/nowhere/at/all")).await;
+    assert_eq!((json.status, json.text.as_str()), (404, r#"{"error": "Not found"}"#));
+}
+
+#[tokio::test]
+async fn oauth_118_browsers_are_told_to_stay_with_https_where_the_gateway_is_reached_by_it() {
+    let gate = Gate::start_with(|settings| settings.public_url = PublicUrl::parse("https://a.example").unwrap()).await;
+    assert_eq!(answer(gate.get("/healthz")).await.header("strict-transport-security"), "max-age=31536000");
+    let plain = Gate::start().await;
+    assert_eq!(answer(plain.get("/healthz")).await.header("strict-transport-security"), "");
 }

@@ -161,6 +161,7 @@ async fn a_bad_update_changes_nothing() {
     for (path, body) in [
         (location.clone(), json!({"city": "Kailua", "role": 1})),
         (format!("/v2{location}"), json!({"city": "Kailua", "source": ""})),
+        (format!("/v2{location}"), json!({"city": "Kailua", "created": null})),
         (location.clone(), json!({"city": "Kailua", "activities": [{}]})),
     ] {
         assert_eq!(patch(path, body).await.status, 422);
@@ -168,4 +169,48 @@ async fn a_bad_update_changes_nothing() {
     assert_eq!(patch(location.clone(), json!([])).await.status, 400);
     let shown = answer(gate.get(&location).basic_auth(username, Some(password))).await.json();
     assert_eq!(shown.get("city"), None);
+}
+
+#[tokio::test]
+async fn a_lead_does_not_grow_without_end() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let created = post(&gate, &cast, json!({"source": "x", "phone": "1", "a": "a".repeat(700_000)})).await;
+    let location = created.header("location").to_owned();
+    let (username, password) = &cast.source;
+    let big = json!({"city": "Kailua", "b": "b".repeat(700_000)});
+    let refused =
+        answer(gate.request(Method::PATCH, &location).basic_auth(username, Some(password)).json_body(&big)).await;
+    let fields = json!({"non_field_errors": ["The lead would be too large."]});
+    assert_eq!((refused.status, &refused.json()["fields"]), (422, &fields));
+    let shown = answer(gate.get(&location).basic_auth(username, Some(password))).await.json();
+    assert_eq!((shown.get("b"), shown.get("city")), (None, None));
+}
+
+#[tokio::test]
+async fn a_lead_has_at_most_ten_thousand_activities() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let created = post(&gate, &cast, json!({"source": "x", "phone": "1"})).await;
+    let path = format!("{}/activities", created.header("location"));
+    let (username, password) = &cast.source;
+    let add = |from: usize, count: usize| {
+        let activities =
+            (from..from + count).map(|n| json!({"type": "t", "source": "s", "description": n.to_string()}));
+        let activities: Value = activities.collect();
+        answer(gate.post(&path).basic_auth(username, Some(password)).json_body(&activities))
+    };
+    assert_eq!(add(0, 10_000).await.status, 201);
+    assert_eq!(add(10_000, 1).await.status, 422);
+    assert_eq!(gate.count("activities"), 10_000);
+}
+
+#[tokio::test]
+async fn paths_that_are_not_utf_8_name_nothing() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    for path in ["/rest/sites/%ff/users", "/%ff/subscription/x/", "/piesync/subscription/%ff/", "/%ff"] {
+        let refused = answer(gate.get(path).bearer_auth(&cast.token)).await;
+        assert_eq!((refused.status, refused.text.as_str()), (404, r#"{"error": "Not found"}"#), "{path}");
+    }
 }

@@ -21,7 +21,7 @@ async fn the_same_key_gets_the_same_answer_and_has_one_effect() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     let path = cast.rest("/leads");
-    // Without e-mail or id, a second POST would be a second lead.
+    // Without e-mail or id, a POST under another key is another lead.
     let body = json!({"source": "x", "phone": "555"});
     let first = post(&gate, &cast, &path, "k1", &body).await;
     let again = post(&gate, &cast, &path, "k1", &body).await;
@@ -80,4 +80,19 @@ async fn a_key_that_cannot_be_one_is_400() {
         assert_eq!(post(&gate, &cast, &cast.rest("/leads"), key, &body).await.status, 400);
     }
     assert_eq!(post(&gate, &cast, &cast.rest("/leads"), &"k".repeat(255), &body).await.status, 201);
+}
+
+#[tokio::test]
+async fn without_a_key_the_same_nameless_lead_twice_is_one_lead() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let (username, password) = &cast.source;
+    let post =
+        |body: Value| answer(gate.post(&cast.rest("/leads")).basic_auth(username, Some(password)).json_body(&body));
+    let first = post(json!({"source": "x", "phone": "555"})).await;
+    let again = post(json!({"source": "x", "phone": "555"})).await;
+    assert_eq!((first.status, first.header("location")), (201, again.header("location")));
+    let other = post(json!({"source": "x", "phone": "556"})).await;
+    assert_ne!(first.header("location"), other.header("location"));
+    assert_eq!(gate.count("leads"), 2);
 }

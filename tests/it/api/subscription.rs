@@ -1,9 +1,11 @@
 //! `/{partner}/subscription/{site-uuid}/`: every row of the table in `docs/api.md`, section 3.
 
+use std::sync::{Arc, Mutex};
+
 use leadgate::model::Scopes;
 use leadgate::model::subscription::secret_context;
 use leadgate::model::{OsEntropy, SubscriptionId};
-use leadgate::store::NewSubscription;
+use leadgate::store::{NewSubscription, Signal};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -265,4 +267,18 @@ async fn a_token_for_sending_alone_may_not_connect() {
     assert_eq!(refused.status, 403);
     let challenge = r#"Bearer realm="leadgate", error="insufficient_scope", scope="leadrouter:connect""#;
     assert_eq!(refused.header("www-authenticate"), challenge);
+}
+
+#[tokio::test]
+async fn setting_the_same_again_disturbs_nothing_that_is_under_way() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    put(&gate, &cast, json!({"url": URL, "secret": "s"})).await;
+    let signals = Arc::new(Mutex::new(Vec::new()));
+    let heard = signals.clone();
+    gate.store.signals().listen(move |signal| heard.lock().unwrap().push(signal));
+    put(&gate, &cast, json!({"url": URL, "secret": "s"})).await;
+    assert_eq!(*signals.lock().unwrap(), []);
+    put(&gate, &cast, json!({"url": URL, "secret": "t"})).await;
+    assert!(matches!(signals.lock().unwrap()[..], [Signal::Recalled(_)]));
 }

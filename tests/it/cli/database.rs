@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use super::process::Home;
+use crate::harness::process::Home;
 
 #[test]
 fn migrate_says_what_it_did() {
@@ -33,7 +33,7 @@ fn problem(home: &Home) -> String {
     let document: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
     assert_eq!(document["ok"], false);
     let problem = document["problems"][0].as_str().unwrap().to_owned();
-    assert_eq!(home.complains("serve"), problem);
+    assert_eq!(home.refuses_to_serve(), problem);
     problem
 }
 
@@ -93,7 +93,7 @@ fn a_second_gateway_on_the_same_database_is_refused() {
     let home = Home::new().with("LEADGATE_LISTEN", "127.0.0.1:0");
     let mut gateway = home.start("serve");
     gateway.reports("serving");
-    let line = home.complains("serve");
+    let line = home.refuses_to_serve();
     assert!(line.contains("another leadgate process"), "{line}");
     assert_eq!(gateway.terminate(), Some(0));
 }

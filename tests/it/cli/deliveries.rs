@@ -8,7 +8,7 @@ use leadgate::model::{ChangeId, LeadId, LeaseToken, OsEntropy, SiteId, Subscript
 use leadgate::store::{self, DatabaseUrl, NewSubscription, Purpose, SharedStore};
 use serde_json::json;
 
-use super::process::Home;
+use crate::harness::process::Home;
 
 const SITE: &str = "aa808177-d2cc-415d-b504-a36abf39ac00";
 

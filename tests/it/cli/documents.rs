@@ -2,7 +2,7 @@
 
 use leadgate::config::{KEYS, variable};
 
-use super::process::Home;
+use crate::harness::process::Home;
 
 #[test]
 fn every_setting_is_documented() {

@@ -9,8 +9,8 @@ use axum::routing::post;
 use leadgate::model::signature::lead_router;
 use reqwest::RequestBuilder;
 
-use super::process::{Home, Running};
 use crate::harness::install_crypto;
+use crate::harness::process::{Home, Running};
 
 const BODY: &str = r#"{"action":"created","id":"a27c20af4497415d9e4e7334dd1d40d2"}"#;
 
@@ -95,9 +95,12 @@ async fn deliveries_are_passed_on_with_their_headers_and_the_answer_comes_back()
 }
 
 #[tokio::test]
-async fn an_application_that_is_not_there_is_a_bad_gateway() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut listener = listen(&format!("--forward-to http://{nobody}/"), "s3cret");
+async fn an_application_that_does_not_answer_is_a_bad_gateway() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    // It takes the call, and hangs up.
+    std::thread::spawn(move || server.incoming().for_each(drop));
+    let mut listener = listen(&format!("--forward-to http://{address}/"), "s3cret");
     assert_eq!(status(listener.deliver("s3cret")).await, 502);
     listener.running.reports("cannot pass the delivery on");
 }

@@ -5,6 +5,5 @@ mod deliveries;
 mod documents;
 mod listen;
 mod office;
-mod process;
 mod serve;
 mod settings;

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use super::process::{Home, Running};
+use crate::harness::process::{Home, Running};
 
 const SITE: &str = "aa808177-d2cc-415d-b504-a36abf39ac00";
 const ABSENT: &str = "00000000-0000-4000-8000-000000000000";
@@ -177,7 +177,7 @@ fn arguments_that_make_no_sense_are_one_line_and_exit_code_2() {
 fn names_can_be_of_any_script_but_hold_no_control_characters() {
     let home = Home::new();
     let mut command = home.command("partner add pie --redirect-uri https://a.example/ --name");
-    let refused = super::process::Ran::from(command.arg("a\nb").output().unwrap());
+    let refused = crate::harness::process::Ran::from(command.arg("a\nb").output().unwrap());
     assert!(refused.complaint(2).contains("control characters"));
     let mut command = home.command("partner add pie --redirect-uri https://a.example/ --name");
     assert!(command.arg("ピザ و خبز").output().unwrap().status.success());

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::process::Home;
+use crate::harness::process::Home;
 
 #[test]
 fn bad_settings_are_named_and_nothing_is_touched() {
@@ -19,7 +19,7 @@ fn bad_settings_are_named_and_nothing_is_touched() {
         ("LEADGATE_LOG", "leadgate=loud", "LEADGATE_LOG is not a log filter"),
     ] {
         let home = Home::new().with(name, value);
-        let line = home.complains("serve");
+        let line = home.refuses_to_serve();
         assert!(line.starts_with(sign) && !line.contains("swordfish"), "{line}");
         assert!(!home.path("leadgate.db").exists());
     }

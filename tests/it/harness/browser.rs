@@ -5,8 +5,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use fantoccini::{Client, ClientBuilder};
+use nix::sys::signal::{Signal, killpg};
 use serde_json::json;
 use tempfile::TempDir;
+
+use super::process;
 
 /// What Chromium is told: no window, no profile, and no conversation with anybody but the pages.
 const ARGUMENTS: [&str; 8] = [
@@ -58,8 +61,9 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // A killed driver leaves its browser behind: so the whole group goes, also after a test that failed.
-        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.driver.id())]).status();
+        // A killed driver leaves its browser behind: so the whole group goes, also after a test that failed. It may have
+        // ended by itself.
+        let _ = killpg(process::pid(&self.driver), Signal::SIGKILL);
         let _ = self.driver.wait();
     }
 }

@@ -8,6 +8,7 @@ mod gate;
 pub mod make;
 mod names;
 pub mod postgres;
+pub mod process;
 pub mod receiver;
 pub mod tls;
 

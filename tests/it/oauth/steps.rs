@@ -20,7 +20,7 @@ async fn oauth_028_029_a_form_without_its_own_token_has_no_effect() {
     assert_token_matters(&mut visitor, &choice, login.field("csrf_token")).await;
     assert_token_matters(&mut visitor, &Form::of(&sites, "logout"), choice.field("csrf_token")).await;
 
-    let consent = visitor.submit(&choice).await;
+    let consent = visitor.submit_and_follow(&choice).await;
     let decision = Form::of(&consent, "decision").with("decision", "approve");
     assert_token_matters(&mut visitor, &decision, choice.field("csrf_token")).await;
     let elsewhere = visitor.get(&door.asking(&[])).await;
@@ -111,7 +111,7 @@ async fn oauth_040_only_own_sites_can_be_chosen() {
     for wrong in [foreign.as_str(), "x", ""] {
         assert_page(&owner.submit(&choice.clone().with("site", wrong)).await, 403);
     }
-    let consent = owner.submit(&choice.with("site", &second.id.to_string())).await;
+    let consent = owner.submit_and_follow(&choice.with("site", &second.id.to_string())).await;
     let decision = Form::of(&consent, "decision").with("decision", "approve");
     for unseen in [foreign.as_str(), &door.site.id.to_string(), "x"] {
         assert_page(&owner.submit(&decision.clone().with("site", unseen)).await, 403);
@@ -122,6 +122,22 @@ async fn oauth_040_only_own_sites_can_be_chosen() {
         (&tokens["site_uuid"], &tokens["site_domain"]),
         (&second.id.to_string().into(), &"second.example".into())
     );
+}
+
+#[tokio::test]
+async fn oauth_040_a_foreign_site_in_the_url_counts_for_nothing() {
+    let door = Door::open().await;
+    let second = door.gate.site("second.example", &[&door.owner]).await.id.to_string();
+    let other = door.gate.person("other@example.com").await;
+    let foreign = door.gate.site("foreign.example", &[&other]).await.id.to_string();
+    let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
+    for wrong in [foreign.as_str(), "x", ""] {
+        let page = owner.get(&door.asking(&[("site", Some(wrong))])).await;
+        assert!(!page.text.contains("foreign.example"), "{}", page.text);
+        Form::of(&page, "site");
+    }
+    let page = owner.get(&door.asking(&[("site", Some(&second))])).await;
+    assert_eq!(Form::of(&page, "decision").field("site"), second);
 }
 
 #[tokio::test]

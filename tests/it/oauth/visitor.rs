@@ -50,7 +50,12 @@ impl<'g> Visitor<'g> {
     /// Fills in the login form of `page` with the right password, and goes where that leads.
     pub async fn log_in(&mut self, page: &Answer, user: &User) -> Answer {
         let form = Form::of(page, "login").with("email", user.email.as_str()).with("password", PASSWORD);
-        let answer = self.submit(&form).await;
+        self.submit_and_follow(&form).await
+    }
+
+    /// Submits a form that leads to another page of the gateway.
+    pub async fn submit_and_follow(&mut self, form: &Form) -> Answer {
+        let answer = self.submit(form).await;
         assert_eq!(answer.status, 303, "{}", answer.text);
         let next = answer.header("location").to_owned();
         self.get(&next).await

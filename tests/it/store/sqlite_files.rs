@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use leadgate::model::delivery::{State, Verdict};
 use leadgate::model::{Clock, Timestamp};
-use leadgate::store::{self, AddUser, DatabaseUrl, OpenError, Purpose, SharedStore, StoreError};
+use leadgate::store::{self, AddUser, DatabaseUrl, OpenError, Purpose, SharedStore, Signal, StoreError};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -284,4 +284,35 @@ async fn other_urls_are_refused_without_their_passwords() {
             "{refused}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_server_hears_of_subscriptions_that_another_process_removed_and_once() {
+    let directory = directory();
+    let path = database(&directory);
+    let server = Fixture::new(open(&path, Purpose::Serve).await.unwrap(), Box::new(()));
+    let site = server.site("www.site.com").await;
+    let partner = server.partner("piesync").await;
+    let subscription = server.subscription(partner.id, site.id, "https://a.example/");
+    let id = subscription.id;
+    server.store.replace_subscription(subscription).await.unwrap();
+    server.heard();
+
+    let command = open(&path, Purpose::Command).await.unwrap();
+    command.remove_site(site.id, server.now()).await.unwrap();
+    assert_eq!(server.heard(), []);
+    server.lease().await;
+    assert_eq!(server.heard(), [Signal::Recalled(id)]);
+    server.lease().await;
+    assert_eq!(server.heard(), []);
+
+    // What the server removes itself it has heard before its caller was answered, and not again.
+    let other = server.site("www.other.com").await;
+    let mine = server.subscription(partner.id, other.id, "https://a.example/");
+    let id = mine.id;
+    server.store.replace_subscription(mine).await.unwrap();
+    assert!(server.store.remove_subscription(partner.id, other.id, server.now()).await.unwrap());
+    assert_eq!(server.heard(), [Signal::Recalled(id)]);
+    server.lease().await;
+    assert_eq!(server.heard(), []);
 }

@@ -7,7 +7,7 @@
 //! Several nodes lease at once: each skips what another has in its hands. A subscription that others add to meanwhile
 //! stays in line, to be looked at once more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use tokio_postgres::Row;
@@ -148,11 +148,12 @@ impl Leasing<'_> {
     /// When the next of those that have room falls due. Those without are the holder's own: it asks again when it has
     /// room.
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let full = |id: &SubscriptionId| self.request.busy.iter().any(|(busy, room)| busy == id && *room == 0);
-        let looked_at = rows(self.request.busy.len().saturating_add(1));
+        let busy = self.request.busy.iter().filter(|(_, room)| *room == 0);
+        let full: HashSet<_> = busy.map(|(id, _)| *id).collect();
+        let looked_at = rows(full.len().saturating_add(1));
         let read = |row: &Row| Ok((row.try_get::<_, SubscriptionId>("id")?, at(row, "next_due_at")?));
         let later = self.tx.all(NEXT_IN_LINE, params![At(self.request.now), looked_at], read).await?;
-        Ok(later.into_iter().find(|(id, _)| !full(id)).map(|(_, due)| due))
+        Ok(later.into_iter().find(|(id, _)| !full.contains(id)).map(|(_, due)| due))
     }
 }
 

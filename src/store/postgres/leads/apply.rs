@@ -6,13 +6,14 @@ use super::rows;
 use crate::model::LeadId;
 use crate::model::delivery::Action;
 use crate::model::lead::{
-    Activity, Effect, Fields, Lead, LeadAction, LeadCommand, LeadOutcome, LeadReceipt, Patch, created_body,
-    updated_body,
+    Activity, Effect, Fields, Lead, LeadAction, LeadCommand, LeadOutcome, LeadReceipt, MAX_ACTIVITIES, MAX_FIELDS,
+    Patch, created_body, updated_body,
 };
 use crate::model::site::Site;
 use crate::store::Result;
 use crate::store::postgres::deliveries::outbox;
 use crate::store::postgres::transaction::Tx;
+use crate::store::postgres::values::json_text;
 use crate::store::postgres::{locks, sites};
 
 /// Carries out a command; see [`crate::store::Leads::apply_lead_change`].
@@ -23,23 +24,19 @@ pub(super) async fn apply(tx: &Tx, command: &LeadCommand) -> Result<LeadOutcome>
         return Ok(earlier);
     }
     let change = Change { tx, site, command };
-    let receipt = match &command.action {
+    let outcome = match &command.action {
         LeadAction::Upsert { given, fresh, patch, activities } => {
             change.upsert(*given, *fresh, patch, activities).await?
         }
-        LeadAction::Patch { lead, patch, activities } => match change.take(*lead).await? {
-            Some(lead) => change.update(lead, patch, activities).await?,
-            None => return Ok(LeadOutcome::NoSuchLead),
-        },
-        LeadAction::AddActivities { lead, activities } => match change.take(*lead).await? {
-            Some(lead) => change.update(lead, &Patch::default(), activities).await?,
-            None => return Ok(LeadOutcome::NoSuchLead),
-        },
+        LeadAction::Patch { lead, patch, activities } => change.update_known(*lead, patch, activities).await?,
+        LeadAction::AddActivities { lead, activities } => {
+            change.update_known(*lead, &Patch::default(), activities).await?
+        }
     };
-    if let Some(key) = &command.idempotency {
-        rows::keep_key(tx, command.site, key, &receipt).await?;
+    if let (Some(key), LeadOutcome::Done(receipt)) = (&command.idempotency, &outcome) {
+        rows::keep_key(tx, command.site, key, receipt).await?;
     }
-    Ok(LeadOutcome::Done(receipt))
+    Ok(outcome)
 }
 
 /// Keeps the site as it is, and everybody else from creating a lead of the same key, e-mail or id. See [`locks`].
@@ -78,14 +75,23 @@ impl Change<'_> {
         fresh: LeadId,
         patch: &Patch,
         activities: &[Activity],
-    ) -> Result<LeadReceipt> {
+    ) -> Result<LeadOutcome> {
         let Some(lead) = self.find(given, patch).await? else {
             return self.create(given.unwrap_or(fresh), patch, activities).await;
         };
-        if let Some(alias) = given.filter(|given| *given != lead.id) {
-            rows::add_alias(self.tx, &lead, alias).await?;
+        let known = lead.id;
+        let outcome = self.update(lead, patch, activities).await?;
+        if let (Some(alias), LeadOutcome::Done(_)) = (given.filter(|given| *given != known), &outcome) {
+            rows::add_alias(self.tx, self.site.id, known, alias).await?;
         }
-        self.update(lead, patch, activities).await
+        Ok(outcome)
+    }
+
+    async fn update_known(&self, id: LeadId, patch: &Patch, activities: &[Activity]) -> Result<LeadOutcome> {
+        match self.take(id).await? {
+            Some(lead) => self.update(lead, patch, activities).await,
+            None => Ok(LeadOutcome::NoSuchLead),
+        }
     }
 
     async fn find(&self, given: Option<LeadId>, patch: &Patch) -> Result<Option<Lead>> {
@@ -113,29 +119,40 @@ impl Change<'_> {
         rows::by_id(self.tx, self.site.id, seen.id).await
     }
 
-    async fn create(&self, id: LeadId, patch: &Patch, activities: &[Activity]) -> Result<LeadReceipt> {
+    async fn create(&self, id: LeadId, patch: &Patch, activities: &[Activity]) -> Result<LeadOutcome> {
         let mut patch = patch.clone();
         patch.if_absent.push(("created".into(), Value::String(self.command.now.to_string())));
         let mut lead = Lead { site: self.site.id, id, fields: Fields::default() };
         lead.fields.apply(&patch);
-        rows::insert(self.tx, &lead, self.command.now).await?;
+        let Some(fields) = self.fitting(&lead, activities).await? else { return Ok(LeadOutcome::TooLarge) };
+        rows::insert(self.tx, &lead, &fields, self.command.now).await?;
         let activities = rows::add_activities(self.tx, &lead, activities).await?;
         let body = created_body(&self.site, &lead, &self.command.origin.system, &activities);
         outbox::send(self.tx, self.command, &lead, Action::Created, &body).await?;
-        Ok(LeadReceipt { lead: id, effect: Effect::Created })
+        Ok(LeadOutcome::Done(LeadReceipt { lead: id, effect: Effect::Created }))
     }
 
     /// Applies what is different. Activities alone are an update, but nobody is told of them (API.md §5).
-    async fn update(&self, mut lead: Lead, patch: &Patch, activities: &[Activity]) -> Result<LeadReceipt> {
-        let added = rows::add_activities(self.tx, &lead, activities).await?;
+    async fn update(&self, mut lead: Lead, patch: &Patch, activities: &[Activity]) -> Result<LeadOutcome> {
         let changed = lead.fields.apply(patch);
+        let Some(fields) = self.fitting(&lead, activities).await? else { return Ok(LeadOutcome::TooLarge) };
+        let added = rows::add_activities(self.tx, &lead, activities).await?;
         if !changed.is_empty() {
-            rows::update(self.tx, &lead, self.command.now).await?;
+            rows::update(self.tx, &lead, &fields, self.command.now).await?;
             let body = updated_body(&self.site, &lead, &self.command.origin.system, &changed);
             outbox::send(self.tx, self.command, &lead, Action::Updated, &body).await?;
         }
         let unchanged = changed.is_empty() && added.is_empty();
         let effect = if unchanged { Effect::Unchanged } else { Effect::Updated };
-        Ok(LeadReceipt { lead: lead.id, effect })
+        Ok(LeadOutcome::Done(LeadReceipt { lead: lead.id, effect }))
+    }
+
+    /// The lead's fields as text, unless they or its activities have become too many. Asked before anything is written.
+    async fn fitting(&self, lead: &Lead, activities: &[Activity]) -> Result<Option<String>> {
+        let fields = json_text(lead.fields.as_json());
+        let fits = fields.len() <= MAX_FIELDS
+            && (activities.is_empty()
+                || rows::count_activities(self.tx, lead).await? + activities.len() <= MAX_ACTIVITIES);
+        Ok(fits.then_some(fields))
     }
 }

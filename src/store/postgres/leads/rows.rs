@@ -7,7 +7,7 @@ use crate::model::{LeadId, SiteId, Timestamp};
 use crate::store::postgres::sites;
 use crate::store::postgres::statements::{Db, RowResult, params};
 use crate::store::postgres::transaction::Tx;
-use crate::store::postgres::values::{At, Json, json_text};
+use crate::store::postgres::values::{At, Json, count, json_text};
 use crate::store::{Result, StoreError};
 
 pub(in crate::store::postgres) const BY_ID: &str = "SELECT * FROM leads WHERE site_uuid = $1 AND id = $2";
@@ -57,19 +57,21 @@ pub(super) async fn with_activities(db: &Db, site: SiteId, id: LeadId) -> Result
     Ok(Some((lead, activities)))
 }
 
-pub(super) async fn insert(tx: &Tx, lead: &Lead, now: Timestamp) -> Result<()> {
+/// Adds a lead; `fields` are its fields as text.
+pub(super) async fn insert(tx: &Tx, lead: &Lead, fields: &str, now: Timestamp) -> Result<()> {
     tx.run(
         "INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)",
-        params![lead.site, lead.id, email_bytes(lead), json_text(lead.fields.as_json()), At(now)],
+        params![lead.site, lead.id, email_bytes(lead), fields, At(now)],
     )
     .await?;
     Ok(())
 }
 
-pub(super) async fn update(tx: &Tx, lead: &Lead, now: Timestamp) -> Result<()> {
+/// Rewrites a lead; `fields` are its fields as text.
+pub(super) async fn update(tx: &Tx, lead: &Lead, fields: &str, now: Timestamp) -> Result<()> {
     tx.run(
         "UPDATE leads SET email_key = $3, fields = $4, updated_at = $5 WHERE site_uuid = $1 AND id = $2",
-        params![lead.site, lead.id, email_bytes(lead), json_text(lead.fields.as_json()), At(now)],
+        params![lead.site, lead.id, email_bytes(lead), fields, At(now)],
     )
     .await?;
     Ok(())
@@ -80,10 +82,16 @@ fn email_bytes(lead: &Lead) -> Option<Vec<u8>> {
 }
 
 /// Makes `alias` a further id of the lead.
-pub(super) async fn add_alias(tx: &Tx, lead: &Lead, alias: LeadId) -> Result<()> {
+pub(super) async fn add_alias(tx: &Tx, site: SiteId, lead: LeadId, alias: LeadId) -> Result<()> {
     let sql = "INSERT INTO lead_aliases (site_uuid, alias, lead_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    tx.run(sql, params![lead.site, alias, lead.id]).await?;
+    tx.run(sql, params![site, alias, lead]).await?;
     Ok(())
+}
+
+/// How many activities the lead has.
+pub(super) async fn count_activities(db: &Db, lead: &Lead) -> Result<usize> {
+    let sql = "SELECT count(*) FROM activities WHERE site_uuid = $1 AND lead_id = $2";
+    Ok(db.one(sql, params![lead.site, lead.id], |row| count(row, "count")).await?.unwrap_or(0))
 }
 
 /// Adds activities; those that the lead has already are left out. Returns the new ones.

@@ -4,7 +4,7 @@
 //! end of the line; so a long backlog takes its turns like everybody else. Two indexes lead straight to what is due:
 //! what waits behind a lane's head, or for a subscription that has nothing due, is never looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use rusqlite::{Row, params};
@@ -51,7 +51,8 @@ struct Receiver {
 /// Leases what is due, as the request says.
 pub(super) fn lease_due(tx: &Tx, request: LeaseRequest) -> Result<LeaseBatch> {
     let room = request.busy.iter().copied().collect();
-    let mut leasing = Leasing { tx, request, room, taken: Vec::new() };
+    let full = request.busy.iter().filter(|(_, room)| *room == 0).map(|(id, _)| *id).collect();
+    let mut leasing = Leasing { tx, request, room, full, taken: Vec::new() };
     leasing.walk_the_line()?;
     Ok(LeaseBatch { next_due: leasing.next_due()?, deliveries: leasing.taken })
 }
@@ -61,6 +62,8 @@ struct Leasing<'a> {
     request: LeaseRequest,
     /// What is left of each subscription's room, where that is less than `per_subscription`.
     room: HashMap<SubscriptionId, usize>,
+    /// Those that had no room from the start.
+    full: HashSet<SubscriptionId>,
     taken: Vec<Leased>,
 }
 
@@ -110,8 +113,8 @@ impl Leasing<'_> {
     /// When the next of those that have room falls due. Those without are the holder's own: it asks again when it has
     /// room.
     fn next_due(&self) -> Result<Option<Timestamp>> {
-        let full = |id: &SubscriptionId| self.request.busy.iter().any(|(busy, room)| busy == id && *room == 0);
-        let looked_at = rows(self.request.busy.len().saturating_add(1));
+        let full = |id: &SubscriptionId| self.full.contains(id);
+        let looked_at = rows(self.full.len().saturating_add(1));
         let later = self.tx.all(NEXT_IN_LINE, params![At(self.request.now), looked_at], |row| {
             Ok((row.get::<_, SubscriptionId>("id")?, at(row, "next_due_at")?))
         })?;

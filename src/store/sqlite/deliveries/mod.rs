@@ -10,8 +10,8 @@ pub(super) mod replay;
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::SqliteStore;
 use super::writer::Durability::{Full, Relaxed};
+use super::{SqliteStore, recalls};
 use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
 use crate::model::{DeliveryId, LeadId, SubscriptionId, Timestamp};
 use crate::store::{Deliveries, Result};
@@ -19,7 +19,11 @@ use crate::store::{Deliveries, Result};
 #[async_trait]
 impl Deliveries for SqliteStore {
     async fn lease_due(&self, request: LeaseRequest) -> Result<LeaseBatch> {
-        self.write(Relaxed, move |tx| lease::lease_due(tx, request)).await
+        self.write(Relaxed, move |tx| {
+            recalls::heed(tx)?;
+            lease::lease_due(tx, request)
+        })
+        .await
     }
 
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {
@@ -61,13 +65,17 @@ impl Deliveries for SqliteStore {
     }
 }
 
-/// Gives back every delivery that a dead server left under a lease: due again, since its change.
+/// Subscriptions of which something is under a lease stand first in line.
+pub(super) const WAKE_LEASED: &str = "UPDATE subscriptions SET next_due_at = 0
+     WHERE id IN (SELECT subscription_id FROM deliveries WHERE lease IS NOT NULL)";
+
+/// What is under a lease is due again, since its change.
+pub(super) const FREE_LEASED: &str = "UPDATE deliveries SET due_at = changed_at, lease = NULL WHERE lease IS NOT NULL";
+
+/// Gives back every delivery that a dead server left under a lease.
 pub(super) fn free_all_leases(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(
-        "UPDATE subscriptions SET next_due_at = 0
-             WHERE id IN (SELECT subscription_id FROM deliveries WHERE lease IS NOT NULL);
-         UPDATE deliveries SET due_at = changed_at, lease = NULL WHERE lease IS NOT NULL;",
-    )?;
+    transaction.execute(WAKE_LEASED, [])?;
+    transaction.execute(FREE_LEASED, [])?;
     transaction.commit()
 }

@@ -23,6 +23,8 @@ struct Held {
     set: Timestamp,
     /// When its subscription was removed.
     removed: Option<Timestamp>,
+    /// Attempts that this outcome adds: one, unless it was given back untried.
+    tried: u32,
 }
 
 /// Records outcomes; see [`crate::store::Deliveries::record_outcomes`].
@@ -33,8 +35,6 @@ pub(super) fn record(tx: &Tx, outcomes: &[Outcome], now: Timestamp) -> Result<us
         if let Some(attempt) = &outcome.attempt {
             keep_attempt(tx, &held, attempt)?;
         }
-        let counted = u32::from(outcome.verdict != Verdict::Release);
-        tx.run("UPDATE deliveries SET attempts = attempts + ?2 WHERE seq = ?1", params![held.seq, counted])?;
         go_on(tx, &held, outcome, now)?;
         recorded += 1;
     }
@@ -50,6 +50,7 @@ fn held(tx: &Tx, outcome: &Outcome) -> Result<Option<Held>> {
             lead: row.get("lead_id")?,
             set: at(row, "updated_at")?,
             removed: maybe_at(row, "removed_at")?,
+            tried: u32::from(outcome.verdict != Verdict::Release),
         })
     });
     Ok(held?)
@@ -77,8 +78,9 @@ fn go_on(tx: &Tx, held: &Held, outcome: &Outcome, now: Timestamp) -> Result<()> 
 
 fn finish(tx: &Tx, held: &Held, state: State, finished: Timestamp) -> Result<()> {
     tx.run(
-        "UPDATE deliveries SET state = ?2, finished_at = ?3, due_at = NULL, lease = NULL WHERE seq = ?1",
-        params![held.seq, state, At(finished)],
+        "UPDATE deliveries SET state = ?2, finished_at = ?3, attempts = attempts + ?4, due_at = NULL, lease = NULL
+         WHERE seq = ?1",
+        params![held.seq, state, At(finished), held.tried],
     )?;
     // What waits behind it for a removed subscription is never sent.
     if held.removed.is_none() {
@@ -88,7 +90,10 @@ fn finish(tx: &Tx, held: &Held, state: State, finished: Timestamp) -> Result<()>
 }
 
 fn wait(tx: &Tx, held: &Held, due: Timestamp, now: Timestamp) -> Result<()> {
-    tx.run("UPDATE deliveries SET due_at = ?2, lease = NULL WHERE seq = ?1", params![held.seq, At(due)])?;
+    tx.run(
+        "UPDATE deliveries SET due_at = ?2, attempts = attempts + ?3, lease = NULL WHERE seq = ?1",
+        params![held.seq, At(due), held.tried],
+    )?;
     lane::due_at(tx, held.subscription, due)?;
     if due <= now {
         tx.signal(Signal::Work);

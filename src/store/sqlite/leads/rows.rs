@@ -55,27 +55,36 @@ pub(super) fn with_activities(db: &Connection, site: SiteId, id: LeadId) -> Resu
     Ok(Some((lead, activities)))
 }
 
-pub(super) fn insert(tx: &Tx, lead: &Lead, now: Timestamp) -> Result<()> {
+/// Adds a lead; `fields` are its fields as text.
+pub(super) fn insert(tx: &Tx, lead: &Lead, fields: &str, now: Timestamp) -> Result<()> {
     tx.run(
         "INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
-        params![lead.site, lead.id, lead.fields.email_key(), json_text(lead.fields.as_json()), At(now)],
+        params![lead.site, lead.id, lead.fields.email_key(), fields, At(now)],
     )?;
     Ok(())
 }
 
-pub(super) fn update(tx: &Tx, lead: &Lead, now: Timestamp) -> Result<()> {
+/// Rewrites a lead; `fields` are its fields as text.
+pub(super) fn update(tx: &Tx, lead: &Lead, fields: &str, now: Timestamp) -> Result<()> {
     tx.run(
         "UPDATE leads SET email_key = ?3, fields = ?4, updated_at = ?5 WHERE site_uuid = ?1 AND id = ?2",
-        params![lead.site, lead.id, lead.fields.email_key(), json_text(lead.fields.as_json()), At(now)],
+        params![lead.site, lead.id, lead.fields.email_key(), fields, At(now)],
     )?;
     Ok(())
 }
 
 /// Makes `alias` a further id of the lead.
-pub(super) fn add_alias(tx: &Tx, lead: &Lead, alias: LeadId) -> Result<()> {
+pub(super) fn add_alias(tx: &Tx, site: SiteId, lead: LeadId, alias: LeadId) -> Result<()> {
     let sql = "INSERT OR IGNORE INTO lead_aliases (site_uuid, alias, lead_id) VALUES (?1, ?2, ?3)";
-    tx.run(sql, params![lead.site, alias, lead.id])?;
+    tx.run(sql, params![site, alias, lead])?;
     Ok(())
+}
+
+/// How many activities the lead has.
+pub(super) fn count_activities(db: &Connection, lead: &Lead) -> Result<usize> {
+    let sql = "SELECT count(*) FROM activities WHERE site_uuid = ?1 AND lead_id = ?2";
+    let count = db.one(sql, params![lead.site, lead.id], |row| row.get::<_, i64>(0))?;
+    Ok(count.and_then(|count| count.try_into().ok()).unwrap_or(0))
 }
 
 /// Adds activities; those that the lead has already are left out. Returns the new ones.

@@ -242,6 +242,12 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery_seq, number)
 ) STRICT, WITHOUT ROWID;
 
+-- Subscriptions that were removed or changed, for other processes on this database to hear of; see recalls.rs.
+CREATE TABLE recalls (
+    seq             INTEGER PRIMARY KEY,
+    subscription_id BLOB NOT NULL
+) STRICT;
+
 -- The operator's key -------------------------------------------------------------------------------------------------
 
 -- One row: a word that only the right secret_key opens.

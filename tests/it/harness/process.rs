@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -79,6 +81,18 @@ impl Home {
         self.run(arguments).complaint(1)
     }
 
+    /// Starts a gateway that has to refuse; the one line that it says. One that serves after all fails the test, and
+    /// is stopped.
+    pub fn refuses_to_serve(&self) -> String {
+        let mut gateway = self.start("serve");
+        let line = gateway.reports("");
+        let complaint = line.strip_prefix("error: ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        let rest = std::io::read_to_string(&mut gateway.stderr).unwrap()
+            + &std::io::read_to_string(&mut gateway.stdout).unwrap();
+        assert_eq!((rest.as_str(), gateway.end()), ("", Some(1)), "{line}");
+        complaint
+    }
+
     /// Adds a person.
     pub fn add_user(&self, email: &str) -> Value {
         let ran = self.run_with_input(&format!("user add {email} --password-stdin --json"), "correct horse battery\n");
@@ -135,8 +149,18 @@ impl Running {
 
     /// Sends SIGTERM, and waits for the end; the exit code.
     pub fn terminate(mut self) -> Option<i32> {
-        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(killed.success());
+        nix::sys::signal::kill(pid(&self.child), Signal::SIGTERM).unwrap();
+        self.end()
+    }
+
+    /// Kills it with SIGKILL, as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for the end; the exit code.
+    pub fn end(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
@@ -158,4 +182,9 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A child's process id.
+pub fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().expect("process ids are small"))
 }

@@ -1,0 +1,58 @@
+//! What the loop, the attempts and the recorder share.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::board::Board;
+use super::limits::Limits;
+use super::policy::Policy;
+use super::recorder::Job;
+use super::stats::DeliveryStats;
+use crate::egress::Client;
+use crate::model::seal::Keyring;
+use crate::model::{Clock, Entropy};
+use crate::store::SharedStore;
+
+/// What a driver works with.
+pub struct DriverParts {
+    /// The queue.
+    pub store: SharedStore,
+    /// What opens the subscriptions' secrets.
+    pub keys: Arc<Keyring>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where lease tokens and jitter come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// What sends.
+    pub client: Client,
+    /// The operator's choices.
+    pub policy: Policy,
+}
+
+/// The parts, and what is known at the moment.
+pub(super) struct Shared {
+    pub parts: DriverParts,
+    pub stats: Arc<DeliveryStats>,
+    /// A reason to lease.
+    pub wake: Notify,
+    board: Mutex<Board>,
+}
+
+impl Shared {
+    /// Nothing is held yet. Outcomes go to `recorder`.
+    pub fn new(parts: DriverParts, recorder: UnboundedSender<Job>) -> Self {
+        let stats = Arc::new(DeliveryStats::default());
+        let policy = &parts.policy;
+        let limits =
+            Limits { places: policy.max_in_flight.max(1), per_subscription: policy.max_per_subscription.max(1) };
+        let board = Mutex::new(Board::new(limits, policy.timeout, recorder, stats.clone()));
+        Self { parts, stats, wake: Notify::new(), board }
+    }
+
+    /// The board, locked; never held across an `.await`.
+    pub fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
