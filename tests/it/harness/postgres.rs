@@ -88,6 +88,18 @@ impl Database {
         cluster().run(&self.name, sql);
     }
 
+    /// Whether a row of any table holds these words, as text or as bytes.
+    pub fn holds(&self, words: &str) -> bool {
+        let (database, url, bytes) = (self.name.clone(), self.url.clone(), hex::encode(words));
+        let tables = "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = 'public'";
+        let tables = apart(async move { connect(&url).await.query(tables, &[]).await.unwrap() });
+        assert!(!tables.is_empty());
+        tables.iter().map(|row| row.get::<_, String>(0)).any(|table| {
+            let found = format!("row::TEXT LIKE '%{words}%' OR row::TEXT LIKE '%{bytes}%'");
+            cluster().number(&database, &format!("SELECT count(*) FROM {table} AS row WHERE {found}")) > 0
+        })
+    }
+
     /// The number that a query returns.
     pub fn number(&self, sql: &str) -> i64 {
         cluster().number(&self.name, sql)
