@@ -3,7 +3,7 @@
 //! At the first start a known word is sealed and kept in the database. At every later start it must open: a wrong key
 //! is noticed before the first delivery fails.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::Settings;
@@ -28,6 +28,9 @@ pub enum KeyError {
         .0.display()
     )]
     Missing(PathBuf),
+    /// Several machines share the database, so they must share the key.
+    #[error("secret_key must be set when the database is PostgreSQL: all gateways on it need the same key")]
+    Required,
     /// The setting's keys did not encrypt this database's secrets.
     #[error("secret_key is wrong: this database's secrets were encrypted with another key")]
     WrongSetting,
@@ -44,10 +47,12 @@ pub async fn load(settings: &Settings, store: &SharedStore, entropy: &dyn Entrop
     let check = store.key_check().await?;
     let keys = match existing(settings, check.as_ref())? {
         Some(keys) => keys,
-        None => Arc::new(key_file::create(&file_of(settings), entropy)?),
+        None => Arc::new(key_file::create(&file_of(settings)?, entropy)?),
     };
     if check.is_none() {
         store.set_key_check(keys.seal(WORD, CONTEXT, entropy)).await?;
+        // Another gateway may have been first, with another key.
+        existing(settings, store.key_check().await?.as_ref())?;
     }
     Ok(keys)
 }
@@ -63,7 +68,7 @@ fn existing(settings: &Settings, check: Option<&Sealed>) -> Result<Option<Arc<Ke
     if let Some(keys) = &settings.secret_key {
         return if fits(keys) { Ok(Some(keys.clone())) } else { Err(KeyError::WrongSetting) };
     }
-    let path = file_of(settings);
+    let path = file_of(settings)?;
     match key_file::read(&path)? {
         Some(keys) if fits(&keys) => Ok(Some(Arc::new(keys))),
         Some(_) => Err(KeyError::WrongFile(path)),
@@ -72,7 +77,10 @@ fn existing(settings: &Settings, check: Option<&Sealed>) -> Result<Option<Arc<Ke
     }
 }
 
-fn file_of(settings: &Settings) -> PathBuf {
-    let DatabaseUrl::Sqlite(database) = &settings.database_url;
-    key_file::beside(Path::new(database))
+/// The key file's place. There is none beside a database that several machines share.
+fn file_of(settings: &Settings) -> Result<PathBuf, KeyError> {
+    match &settings.database_url {
+        DatabaseUrl::Sqlite(database) => Ok(key_file::beside(database)),
+        DatabaseUrl::Postgres(_) => Err(KeyError::Required),
+    }
 }

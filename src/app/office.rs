@@ -22,8 +22,9 @@ pub async fn migrate(settings: &Settings) -> Result<Vec<String>, OpenError> {
 /// What would keep a gateway from starting with these settings. Changes nothing; that there is no database yet is no
 /// problem, if it can be made.
 pub async fn examine(settings: &Settings) -> Vec<String> {
-    let DatabaseUrl::Sqlite(path) = &settings.database_url;
-    if !path.exists() {
+    if let DatabaseUrl::Sqlite(path) = &settings.database_url
+        && !path.exists()
+    {
         let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
         let missing = directory.filter(|directory| !directory.is_dir());
         return Vec::from_iter(missing.map(|missing| format!("the directory {} does not exist", missing.display())));

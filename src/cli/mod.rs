@@ -46,7 +46,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway: APIs, web pages and deliveries
-    Serve,
+    Serve {
+        /// Bring a PostgreSQL database up to date first, as `leadgate migrate` does
+        #[arg(long)]
+        migrate: bool,
+    },
     /// Run the gateway on throw-away data, with a sample partner application beside it
     Demo,
     /// Bring the database up to date
@@ -97,7 +101,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
-    let quiet = !matches!(cli.command, Command::Serve);
+    let quiet = !matches!(cli.command, Command::Serve { .. });
     telemetry::log_to_stderr(if quiet { "warn" } else { "info" })?;
     let runtime = tokio::runtime::Runtime::new().map_err(CliError::Runtime)?;
     let done = runtime.block_on(dispatch(cli));
@@ -110,7 +114,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let output = Output::new(cli.json);
     let settings = || Settings::load(cli.config.as_deref(), std::env::vars_os());
     match cli.command {
-        Command::Serve => serve::run(settings()?).await?,
+        Command::Serve { migrate } => serve::run(settings()?, migrate).await?,
         Command::Demo => demo::run(&output).await?,
         Command::Listen(args) => listen::run(args, &output).await?,
         Command::Migrate => migrate::run(&settings()?, &output).await?,

@@ -5,9 +5,14 @@ use super::running::{StopSignals, start};
 use crate::app;
 use crate::config::Settings;
 
-/// Serves until SIGTERM or SIGINT, then finishes what is under way.
-pub async fn run(settings: Settings) -> Result<(), CliError> {
+/// Serves until SIGTERM or SIGINT, then finishes what is under way. With `migrate`, brings the database up to date first;
+/// an embedded one needs no telling.
+pub async fn run(settings: Settings, migrate: bool) -> Result<(), CliError> {
     let mut signals = StopSignals::new()?;
+    if migrate {
+        let applied = app::migrate(&settings).await?;
+        tracing::info!(?applied, "the database is up to date");
+    }
     let listener = app::listen(settings.listen).await?;
     let running = start(settings, listener).await?;
     tracing::info!(address = %running.address, public_url = running.gateway.policy.public_url, "serving");

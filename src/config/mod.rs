@@ -108,9 +108,10 @@ impl Settings {
         let reader = Reader(layers::layered(file, environment)?);
         let address = "an address and port such as 127.0.0.1:8080";
         let listen = reader.required("listen", address, |text| text.parse().ok())?;
+        let database = "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE";
         let url = "an http or https URL without path, query and fragment, such as https://leads.example.com";
         Ok(Self {
-            database_url: reader.required("database_url", "sqlite:PATH", |text| text.parse().ok())?,
+            database_url: reader.required("database_url", database, |text| text.parse().ok())?,
             listen,
             public_url: reader.text("public_url", url, PublicUrl::parse)?.unwrap_or(PublicUrl::of(listen)),
             trusted_proxies: reader.list("trusted_proxies", NETWORKS, values::network)?,

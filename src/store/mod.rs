@@ -8,6 +8,7 @@ mod deliveries;
 mod directory;
 mod leads;
 mod oauth;
+pub mod postgres;
 pub mod signals;
 pub mod sqlite;
 mod subscriptions;
@@ -74,7 +75,7 @@ pub enum StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL is of no known kind.
-    #[error("database_url must be sqlite:PATH, not {0:?}")]
+    #[error("database_url must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE, not {0:?}")]
     Url(String),
     /// There is no such file, and none was to be made.
     #[error("{0} does not exist: `leadgate serve` or `leadgate migrate` creates it")]
@@ -128,12 +129,17 @@ pub enum OpenError {
 pub enum DatabaseUrl {
     /// `sqlite:PATH`.
     Sqlite(std::path::PathBuf),
+    /// `postgres://…`, or `postgresql://…`.
+    Postgres(Box<postgres::Server>),
 }
 
 impl std::str::FromStr for DatabaseUrl {
     type Err = OpenError;
 
     fn from_str(text: &str) -> std::result::Result<Self, OpenError> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(Box::new(text.parse()?)));
+        }
         match text.strip_prefix("sqlite:") {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             _ => Err(OpenError::Url(without_password(text))),
@@ -144,10 +150,10 @@ impl std::str::FromStr for DatabaseUrl {
 /// What a database is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To serve: creates and migrates the database, and keeps every other server out of an embedded one. Deliveries
-    /// that a dead server left leased are free again.
+    /// To serve. An embedded database is created and migrated, and every other server is kept out of it; deliveries that
+    /// a dead server left leased are free again. A shared one must be up to date, and leases of others hold.
     Serve,
-    /// To run one command beside a server that may be running: creates and migrates the database if need be.
+    /// To run one command beside a server that may be running. An embedded database is created and migrated if need be.
     Command,
     /// To look at it only: nothing is created or migrated.
     Check,
@@ -157,6 +163,7 @@ pub enum Purpose {
 pub async fn open(url: &DatabaseUrl, purpose: Purpose) -> std::result::Result<SharedStore, OpenError> {
     match url {
         DatabaseUrl::Sqlite(path) => Ok(Arc::new(sqlite::SqliteStore::open(path, purpose).await?)),
+        DatabaseUrl::Postgres(server) => Ok(Arc::new(postgres::PostgresStore::open(server, purpose).await?)),
     }
 }
 
@@ -164,6 +171,7 @@ pub async fn open(url: &DatabaseUrl, purpose: Purpose) -> std::result::Result<Sh
 pub async fn migrate(url: &DatabaseUrl) -> std::result::Result<Vec<String>, OpenError> {
     match url {
         DatabaseUrl::Sqlite(path) => sqlite::migrate(path).await,
+        DatabaseUrl::Postgres(server) => postgres::migrate(server).await,
     }
 }
 

@@ -6,12 +6,24 @@ use leadgate::config::PublicUrl;
 use leadgate::model::source::Reach;
 use serde_json::json;
 
-use crate::harness::{Gate, JsonBody, answer};
+use crate::harness::{Gate, JsonBody, answer, on_every_engine};
+
+on_every_engine!(
+    oauth_092_no_token_is_401_with_a_bare_challenge,
+    oauth_093_bad_and_expired_tokens_are_401_invalid_token,
+    oauth_095_two_credentials_or_a_malformed_header_are_400,
+    oauth_096_the_scheme_is_read_in_any_case,
+    oauth_097_a_token_in_query_or_body_is_no_credential,
+    the_leads_api_takes_a_token_or_a_source_and_names_both_when_it_gets_neither,
+    a_source_for_named_sites_reaches_no_other,
+    removing_a_source_or_a_partner_ends_its_access_at_once,
+    an_unknown_path_is_a_page_for_people_and_json_for_programs,
+    oauth_118_browsers_are_told_to_stay_with_https_where_the_gateway_is_reached_by_it,
+);
 
 const NO_ERROR: &str = r#"Bearer realm="leadgate""#;
 const INVALID: &str = r#"Bearer realm="leadgate", error="invalid_token""#;
 
-#[tokio::test]
 async fn oauth_092_no_token_is_401_with_a_bare_challenge() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -27,7 +39,6 @@ async fn oauth_092_no_token_is_401_with_a_bare_challenge() {
     }
 }
 
-#[tokio::test]
 async fn oauth_093_bad_and_expired_tokens_are_401_invalid_token() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -39,7 +50,6 @@ async fn oauth_093_bad_and_expired_tokens_are_401_invalid_token() {
     assert_eq!((expired.status, expired.header("www-authenticate")), (401, INVALID));
 }
 
-#[tokio::test]
 async fn oauth_095_two_credentials_or_a_malformed_header_are_400() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -52,7 +62,6 @@ async fn oauth_095_two_credentials_or_a_malformed_header_are_400() {
     }
 }
 
-#[tokio::test]
 async fn oauth_096_the_scheme_is_read_in_any_case() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -62,7 +71,6 @@ async fn oauth_096_the_scheme_is_read_in_any_case() {
     }
 }
 
-#[tokio::test]
 async fn oauth_097_a_token_in_query_or_body_is_no_credential() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -72,7 +80,6 @@ async fn oauth_097_a_token_in_query_or_body_is_no_credential() {
     assert_eq!(answer(gate.request(reqwest::Method::PUT, &cast.subscription()).json_body(&body)).await.status, 401);
 }
 
-#[tokio::test]
 async fn the_leads_api_takes_a_token_or_a_source_and_names_both_when_it_gets_neither() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -91,7 +98,6 @@ async fn the_leads_api_takes_a_token_or_a_source_and_names_both_when_it_gets_nei
     }
 }
 
-#[tokio::test]
 async fn a_source_for_named_sites_reaches_no_other() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -103,7 +109,6 @@ async fn a_source_for_named_sites_reaches_no_other() {
     assert_eq!((refused.status, refused.text.as_str()), (404, r#"{"error": "Site not found"}"#));
 }
 
-#[tokio::test]
 async fn removing_a_source_or_a_partner_ends_its_access_at_once() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -114,7 +119,6 @@ async fn removing_a_source_or_a_partner_ends_its_access_at_once() {
     assert_eq!(answer(gate.get(&cast.rest("/users")).bearer_auth(&cast.token)).await.status, 401);
 }
 
-#[tokio::test]
 async fn an_unknown_path_is_a_page_for_people_and_json_for_programs() {
     let gate = Gate::start().await;
     let page = answer(gate.get("/nowhere/at/all").header("accept", "text/html,*/*")).await;
@@ -124,7 +128,6 @@ async fn an_unknown_path_is_a_page_for_people_and_json_for_programs() {
     assert_eq!((json.status, json.text.as_str()), (404, r#"{"error": "Not found"}"#));
 }
 
-#[tokio::test]
 async fn oauth_118_browsers_are_told_to_stay_with_https_where_the_gateway_is_reached_by_it() {
     let gate = Gate::start_with(|settings| settings.public_url = PublicUrl::parse("https://a.example").unwrap()).await;
     assert_eq!(answer(gate.get("/healthz")).await.header("strict-transport-security"), "max-age=31536000");

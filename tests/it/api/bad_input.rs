@@ -3,7 +3,20 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Cast, Gate, JsonBody, answer};
+use crate::harness::{Answer, Cast, Gate, JsonBody, answer, on_every_engine};
+
+on_every_engine!(
+    bodies_that_are_not_json_objects_are_400,
+    a_body_of_more_than_one_mebibyte_is_413_whether_or_not_it_says_how_long_it_is,
+    wrong_types_and_values_are_422_and_all_reported_at_once,
+    a_new_lead_needs_a_source_and_a_handle,
+    names_in_any_script_and_odd_unicode_are_kept,
+    a_lead_cannot_shadow_what_the_gateway_itself_writes,
+    a_bad_update_changes_nothing,
+    a_lead_does_not_grow_without_end,
+    a_lead_has_at_most_ten_thousand_activities,
+    paths_that_are_not_utf_8_name_nothing,
+);
 
 async fn post_raw(gate: &Gate, cast: &Cast, body: impl Into<reqwest::Body>) -> Answer {
     let (username, password) = &cast.source;
@@ -18,7 +31,6 @@ fn leads(gate: &Gate) -> i64 {
     gate.count("leads")
 }
 
-#[tokio::test]
 async fn bodies_that_are_not_json_objects_are_400() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -43,7 +55,6 @@ async fn bodies_that_are_not_json_objects_are_400() {
     assert_eq!(leads(&gate), 0);
 }
 
-#[tokio::test]
 async fn a_body_of_more_than_one_mebibyte_is_413_whether_or_not_it_says_how_long_it_is() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -57,7 +68,6 @@ async fn a_body_of_more_than_one_mebibyte_is_413_whether_or_not_it_says_how_long
     assert_eq!(leads(&gate), 0);
 }
 
-#[tokio::test]
 async fn wrong_types_and_values_are_422_and_all_reported_at_once() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -93,7 +103,6 @@ async fn wrong_types_and_values_are_422_and_all_reported_at_once() {
     assert_eq!(leads(&gate), 0);
 }
 
-#[tokio::test]
 async fn a_new_lead_needs_a_source_and_a_handle() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -111,7 +120,6 @@ async fn a_new_lead_needs_a_source_and_a_handle() {
     assert_eq!(leads(&gate), 0);
 }
 
-#[tokio::test]
 async fn names_in_any_script_and_odd_unicode_are_kept() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -134,7 +142,6 @@ async fn names_in_any_script_and_odd_unicode_are_kept() {
     }
 }
 
-#[tokio::test]
 async fn a_lead_cannot_shadow_what_the_gateway_itself_writes() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -148,7 +155,6 @@ async fn a_lead_cannot_shadow_what_the_gateway_itself_writes() {
     );
 }
 
-#[tokio::test]
 async fn a_bad_update_changes_nothing() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -171,7 +177,6 @@ async fn a_bad_update_changes_nothing() {
     assert_eq!(shown.get("city"), None);
 }
 
-#[tokio::test]
 async fn a_lead_does_not_grow_without_end() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -187,7 +192,6 @@ async fn a_lead_does_not_grow_without_end() {
     assert_eq!((shown.get("b"), shown.get("city")), (None, None));
 }
 
-#[tokio::test]
 async fn a_lead_has_at_most_ten_thousand_activities() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -205,7 +209,6 @@ async fn a_lead_has_at_most_ten_thousand_activities() {
     assert_eq!(gate.count("activities"), 10_000);
 }
 
-#[tokio::test]
 async fn paths_that_are_not_utf_8_name_nothing() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;

@@ -4,7 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Cast, Gate, JsonBody, answer};
+use crate::harness::{Answer, Cast, Gate, JsonBody, answer, on_every_engine};
+
+on_every_engine!(
+    the_same_key_gets_the_same_answer_and_has_one_effect,
+    the_same_key_with_another_body_or_path_is_422,
+    a_key_is_free_again_after_a_day_and_belongs_to_its_caller,
+    activities_are_safe_to_repeat_too_and_a_refused_request_does_not_burn_its_key,
+    a_key_that_cannot_be_one_is_400,
+    without_a_key_the_same_nameless_lead_twice_is_one_lead,
+);
 
 async fn post(gate: &Gate, cast: &Cast, path: &str, key: &str, body: &Value) -> Answer {
     let (username, password) = &cast.source;
@@ -16,7 +25,6 @@ fn result(answer: &Answer) -> (u16, &str, &str) {
     (answer.status, answer.header("x-leadgate-result"), answer.header("location"))
 }
 
-#[tokio::test]
 async fn the_same_key_gets_the_same_answer_and_has_one_effect() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -31,7 +39,6 @@ async fn the_same_key_gets_the_same_answer_and_has_one_effect() {
     assert_ne!(result(&first).2, result(&other).2);
 }
 
-#[tokio::test]
 async fn the_same_key_with_another_body_or_path_is_422() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -45,7 +52,6 @@ async fn the_same_key_with_another_body_or_path_is_422() {
     }
 }
 
-#[tokio::test]
 async fn a_key_is_free_again_after_a_day_and_belongs_to_its_caller() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -59,7 +65,6 @@ async fn a_key_is_free_again_after_a_day_and_belongs_to_its_caller() {
     assert_ne!(result(&next_day).2, result(&first).2);
 }
 
-#[tokio::test]
 async fn activities_are_safe_to_repeat_too_and_a_refused_request_does_not_burn_its_key() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -71,7 +76,6 @@ async fn activities_are_safe_to_repeat_too_and_a_refused_request_does_not_burn_i
     assert_eq!(result(&post(&gate, &cast, &path, "a", &good).await).1, "updated");
 }
 
-#[tokio::test]
 async fn a_key_that_cannot_be_one_is_400() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -82,7 +86,6 @@ async fn a_key_that_cannot_be_one_is_400() {
     assert_eq!(post(&gate, &cast, &cast.rest("/leads"), &"k".repeat(255), &body).await.status, 201);
 }
 
-#[tokio::test]
 async fn without_a_key_the_same_nameless_lead_twice_is_one_lead() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;

@@ -4,7 +4,24 @@ use leadgate::model::Scopes;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Cast, Gate, JsonBody, answer};
+use crate::harness::{Answer, Cast, Gate, JsonBody, answer, on_every_engine};
+
+on_every_engine!(
+    post_creates_a_lead_and_says_where_it_is,
+    a_partners_token_sends_leads_to_its_own_site_alone,
+    unknown_keys_and_big_numbers_are_kept_as_they_came,
+    the_same_post_again_changes_nothing,
+    an_email_that_the_site_knows_updates_its_lead_and_the_given_id_becomes_an_alias,
+    an_email_known_on_another_site_is_a_new_lead_here,
+    concurrent_posts_of_one_email_end_as_one_lead,
+    patch_leaves_empty_fields_alone_and_v2_unsets_them,
+    activities_are_added_once,
+    potential_sellers_have_an_endpoint_of_their_own,
+    users_are_the_people_of_the_site,
+    unknown_sites_and_leads_are_404,
+    a_lead_of_one_site_is_unknown_on_another,
+    other_methods_are_405_with_allow,
+);
 
 async fn call(gate: &Gate, cast: &Cast, method: Method, path: &str, body: &Value) -> Answer {
     let (username, password) = &cast.source;
@@ -32,7 +49,6 @@ fn changed(answer: &Answer, status: u16, result: &str) -> String {
     answer.header("location").to_owned()
 }
 
-#[tokio::test]
 async fn post_creates_a_lead_and_says_where_it_is() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -50,7 +66,6 @@ async fn post_creates_a_lead_and_says_where_it_is() {
     assert_eq!(lead, expected);
 }
 
-#[tokio::test]
 async fn a_partners_token_sends_leads_to_its_own_site_alone() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -68,7 +83,6 @@ async fn a_partners_token_sends_leads_to_its_own_site_alone() {
     assert!(refused.header("www-authenticate").contains(r#"scope="leadrouter:send""#));
 }
 
-#[tokio::test]
 async fn unknown_keys_and_big_numbers_are_kept_as_they_came() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -82,7 +96,6 @@ async fn unknown_keys_and_big_numbers_are_kept_as_they_came() {
     assert!(shown.text.contains(kept) || shown.text.contains(&kept.replace("e+", "e")), "{}", shown.text);
 }
 
-#[tokio::test]
 async fn the_same_post_again_changes_nothing() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -93,7 +106,6 @@ async fn the_same_post_again_changes_nothing() {
     assert_eq!(lead_at(&gate, &cast, &location).await["activities"], body["activities"]);
 }
 
-#[tokio::test]
 async fn an_email_that_the_site_knows_updates_its_lead_and_the_given_id_becomes_an_alias() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -109,7 +121,6 @@ async fn an_email_that_the_site_knows_updates_its_lead_and_the_given_id_becomes_
     assert_eq!((&lead["city"], &lead["zip"], &lead["first_name"]), (&json!("Kailua"), &json!("96734"), &json!("Ann")));
 }
 
-#[tokio::test]
 async fn an_email_known_on_another_site_is_a_new_lead_here() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -119,7 +130,6 @@ async fn an_email_known_on_another_site_is_a_new_lead_here() {
     changed(&there, 201, "created");
 }
 
-#[tokio::test]
 async fn concurrent_posts_of_one_email_end_as_one_lead() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -131,7 +141,6 @@ async fn concurrent_posts_of_one_email_end_as_one_lead() {
     assert!(answers.iter().all(|answer| answer.header("location") == answers[0].header("location")));
 }
 
-#[tokio::test]
 async fn patch_leaves_empty_fields_alone_and_v2_unsets_them() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -147,7 +156,6 @@ async fn patch_leaves_empty_fields_alone_and_v2_unsets_them() {
     assert_eq!(lead.as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "source", "created", "activities"]);
 }
 
-#[tokio::test]
 async fn activities_are_added_once() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -162,7 +170,6 @@ async fn activities_are_added_once() {
     assert_eq!(lead_at(&gate, &cast, &location).await["activities"], activities);
 }
 
-#[tokio::test]
 async fn potential_sellers_have_an_endpoint_of_their_own() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -180,7 +187,6 @@ async fn potential_sellers_have_an_endpoint_of_their_own() {
     assert_eq!(lead_at(&gate, &cast, &location).await["role"], "Buyer");
 }
 
-#[tokio::test]
 async fn users_are_the_people_of_the_site() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -189,7 +195,6 @@ async fn users_are_the_people_of_the_site() {
     assert_eq!((users.status, users.json()), (200, kim));
 }
 
-#[tokio::test]
 async fn unknown_sites_and_leads_are_404() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -221,7 +226,6 @@ async fn unknown_sites_and_leads_are_404() {
     }
 }
 
-#[tokio::test]
 async fn a_lead_of_one_site_is_unknown_on_another() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
@@ -233,7 +237,6 @@ async fn a_lead_of_one_site_is_unknown_on_another() {
     }
 }
 
-#[tokio::test]
 async fn other_methods_are_405_with_allow() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;

@@ -21,7 +21,7 @@ fn every_command_is_documented_with_its_options() {
     let home = Home::new();
     for command in commands(&home, "") {
         for command in commands(&home, &command) {
-            let row = page.lines().find(|line| line.contains(&format!("leadgate {command}")));
+            let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("leadgate {command}")));
             let row = row.unwrap_or_else(|| panic!("no row for {command}"));
             for option in options(&home, &command) {
                 assert!(row.contains(&option), "{option} of {command}");

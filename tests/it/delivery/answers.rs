@@ -7,7 +7,22 @@ use leadgate::model::delivery::State;
 use leadgate::model::time::{after, until};
 
 use super::world::{Subscriber, World};
+use crate::harness::on_every_engine;
 use crate::harness::receiver::{Receiver, Reply};
+
+on_every_engine!(
+    any_2xx_is_delivered,
+    the_log_keeps_the_beginning_of_the_answer,
+    a_406_ends_the_delivery_without_retry,
+    a_410_pauses_the_subscription_until_it_is_set_again,
+    a_410_wakes_also_with_an_unchanged_url,
+    retry_after_in_seconds_is_waited_for,
+    retry_after_as_a_date_is_waited_for,
+    retry_after_is_at_most_a_day_and_never_shortens_the_schedule,
+    retry_after_with_another_status_means_nothing,
+    everything_else_is_tried_again,
+    a_redirect_is_never_followed,
+);
 
 /// A world in which one delivery was answered so, and that was recorded.
 async fn answered(reply: Reply) -> (World, Receiver, Subscriber) {
@@ -22,7 +37,6 @@ async fn answered(reply: Reply) -> (World, Receiver, Subscriber) {
     (world, receiver, subscriber)
 }
 
-#[tokio::test]
 async fn any_2xx_is_delivered() {
     for status in [200, 201, 202, 204, 299] {
         let (world, _receiver, subscriber) = answered(Reply::status(status)).await;
@@ -33,7 +47,6 @@ async fn any_2xx_is_delivered() {
     }
 }
 
-#[tokio::test]
 async fn the_log_keeps_the_beginning_of_the_answer() {
     let body = format!("thanks\0{}", "x".repeat(2000));
     let (world, _receiver, subscriber) = answered(Reply::with(200, &[], &body)).await;
@@ -41,7 +54,6 @@ async fn the_log_keeps_the_beginning_of_the_answer() {
     assert_eq!(delivery.attempts[0].response, format!("thanks\u{fffd}{}", "x".repeat(1024 - 7)));
 }
 
-#[tokio::test]
 async fn a_406_ends_the_delivery_without_retry() {
     let (world, mut receiver, subscriber) = answered(Reply::status(406)).await;
     let delivery = world.only(subscriber).await.delivery;
@@ -51,7 +63,6 @@ async fn a_406_ends_the_delivery_without_retry() {
     receiver.answer(Reply::status(200)).await;
 }
 
-#[tokio::test]
 async fn a_410_pauses_the_subscription_until_it_is_set_again() {
     let (world, mut receiver, subscriber) = answered(Reply::status(410)).await;
     assert_eq!(world.only(subscriber).await.delivery.state, State::Waiting);
@@ -70,7 +81,6 @@ async fn a_410_pauses_the_subscription_until_it_is_set_again() {
     world.until("both are delivered", |counts| counts.delivered == 3).await;
 }
 
-#[tokio::test]
 async fn a_410_wakes_also_with_an_unchanged_url() {
     let (world, mut receiver, subscriber) = answered(Reply::status(410)).await;
     world.put(subscriber, &receiver.url("/")).await;
@@ -78,7 +88,6 @@ async fn a_410_wakes_also_with_an_unchanged_url() {
     world.until("it is delivered", |counts| counts.delivered == 1).await;
 }
 
-#[tokio::test]
 async fn retry_after_in_seconds_is_waited_for() {
     for status in [429, 503] {
         let (world, mut receiver, subscriber) = answered(Reply::with(status, &[("Retry-After", "3600")], "")).await;
@@ -90,14 +99,12 @@ async fn retry_after_in_seconds_is_waited_for() {
     }
 }
 
-#[tokio::test]
 async fn retry_after_as_a_date_is_waited_for() {
     let reply = Reply::with(503, &[("Retry-After", "Sun, 01 Mar 2026 14:30:00 GMT")], "");
     let (world, _receiver, subscriber) = answered(reply).await;
     assert_eq!(world.due(subscriber).await, "2026-03-01T14:30:00Z".parse().unwrap());
 }
 
-#[tokio::test]
 async fn retry_after_is_at_most_a_day_and_never_shortens_the_schedule() {
     let (world, _receiver, subscriber) = answered(Reply::with(429, &[("Retry-After", "999999")], "")).await;
     assert_eq!(until(world.clock.now(), world.due(subscriber).await), Duration::from_secs(86_400));
@@ -106,13 +113,11 @@ async fn retry_after_is_at_most_a_day_and_never_shortens_the_schedule() {
     assert!(until(world.clock.now(), world.due(subscriber).await) >= Duration::from_secs(27));
 }
 
-#[tokio::test]
 async fn retry_after_with_another_status_means_nothing() {
     let (world, _receiver, subscriber) = answered(Reply::with(500, &[("Retry-After", "3600")], "")).await;
     assert!(until(world.clock.now(), world.due(subscriber).await) <= Duration::from_secs(33));
 }
 
-#[tokio::test]
 async fn everything_else_is_tried_again() {
     for status in [300, 304, 400, 401, 403, 404, 405, 409, 422, 429, 500, 502, 503, 599, 999] {
         let (world, _receiver, subscriber) = answered(Reply::status(status)).await;
@@ -123,7 +128,6 @@ async fn everything_else_is_tried_again() {
     }
 }
 
-#[tokio::test]
 async fn a_redirect_is_never_followed() {
     for status in [301, 302, 303, 307, 308] {
         let mut elsewhere = Receiver::start().await;

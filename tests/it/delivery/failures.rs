@@ -7,8 +7,27 @@ use leadgate::model::delivery::{Attempt, State};
 use leadgate::model::seal::Keyring;
 
 use super::world::{Subscriber, World};
+use crate::harness::on_every_engine;
 use crate::harness::receiver::{Receiver, Reply};
 use crate::harness::tls;
+
+on_every_engine!(
+    an_answer_that_is_not_http,
+    a_connection_that_closes_without_an_answer,
+    a_connection_that_the_receiver_closes_between_requests_is_no_failure,
+    an_answer_that_breaks_off,
+    a_receiver_that_hangs_times_out,
+    a_body_that_drips_counts_towards_the_time_out,
+    a_huge_body_is_not_read_to_its_end,
+    a_refused_connection,
+    addresses_that_may_not_be_reached_get_no_request,
+    a_name_that_resolves_to_private_addresses_gets_no_request,
+    a_name_is_dialled_at_those_of_its_addresses_that_may_be_reached,
+    a_name_that_does_not_resolve,
+    a_certificate_that_nobody_vouches_for,
+    a_receiver_without_tls_at_an_https_url,
+    a_secret_that_cannot_be_opened_is_a_failed_attempt,
+);
 
 /// The attempt of a site's only delivery, which waits for its retry.
 async fn failed_attempt(world: &World, subscriber: Subscriber) -> Attempt {
@@ -38,7 +57,6 @@ async fn error_of(world: &World, url: &str) -> String {
     attempt.error.expect("an error")
 }
 
-#[tokio::test]
 async fn an_answer_that_is_not_http() {
     for garbage in ["SSH-2.0-OpenSSH_9.2\r\n", "\0\0\0\0\r\n\r\n", "HTTP/1.1 abc X\r\n\r\n", "HTTP/1.1 20 X\r\n\r\n"] {
         let (status, error) = error_after(Reply::Close(garbage.into())).await;
@@ -46,7 +64,6 @@ async fn an_answer_that_is_not_http() {
     }
 }
 
-#[tokio::test]
 async fn a_connection_that_closes_without_an_answer() {
     for beginning in ["", "HTTP/1.1 200 OK\r\ncontent-"] {
         let (status, error) = error_after(Reply::Close(beginning.into())).await;
@@ -54,7 +71,6 @@ async fn a_connection_that_closes_without_an_answer() {
     }
 }
 
-#[tokio::test]
 async fn a_connection_that_the_receiver_closes_between_requests_is_no_failure() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -65,13 +81,11 @@ async fn a_connection_that_the_receiver_closes_between_requests_is_no_failure() 
     }
 }
 
-#[tokio::test]
 async fn an_answer_that_breaks_off() {
     let (status, error) = error_after(Reply::Close("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".into())).await;
     assert_eq!((status, error.as_str()), (Some(200), "the connection broke in the middle of the answer"));
 }
 
-#[tokio::test]
 async fn a_receiver_that_hangs_times_out() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -86,7 +100,6 @@ async fn a_receiver_that_hangs_times_out() {
     assert_eq!(attempt.duration, Duration::from_secs(15));
 }
 
-#[tokio::test]
 async fn a_body_that_drips_counts_towards_the_time_out() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -104,7 +117,6 @@ async fn a_body_that_drips_counts_towards_the_time_out() {
     assert!(error.starts_with("time-out "), "{error}");
 }
 
-#[tokio::test]
 async fn a_huge_body_is_not_read_to_its_end() {
     const LENGTH: usize = 100 * 1024 * 1024;
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
@@ -119,7 +131,6 @@ async fn a_huge_body_is_not_read_to_its_end() {
     assert_eq!(world.only(subscriber).await.attempts[0].response, "x".repeat(1024));
 }
 
-#[tokio::test]
 async fn a_refused_connection() {
     let world = World::start().await;
     let closed = Receiver::start().await.url("/");
@@ -128,7 +139,6 @@ async fn a_refused_connection() {
     assert_eq!(error_of(&world, &closed).await, "the connection was refused");
 }
 
-#[tokio::test]
 async fn addresses_that_may_not_be_reached_get_no_request() {
     let mut receiver = Receiver::start().await;
     let port = receiver.port();
@@ -140,7 +150,6 @@ async fn addresses_that_may_not_be_reached_get_no_request() {
     receiver.assert_quiet();
 }
 
-#[tokio::test]
 async fn a_name_that_resolves_to_private_addresses_gets_no_request() {
     let mut receiver = Receiver::start().await;
     let names: &[(_, &[_])] = &[("rebound.test", &["127.0.0.1", "::1"])];
@@ -150,7 +159,6 @@ async fn a_name_that_resolves_to_private_addresses_gets_no_request() {
     receiver.assert_quiet();
 }
 
-#[tokio::test]
 async fn a_name_is_dialled_at_those_of_its_addresses_that_may_be_reached() {
     let mut allowed = Receiver::start().await;
     let port = allowed.port();
@@ -163,20 +171,17 @@ async fn a_name_is_dialled_at_those_of_its_addresses_that_may_be_reached() {
     world.until("it is delivered", |counts| counts.delivered == 1).await;
 }
 
-#[tokio::test]
 async fn a_name_that_does_not_resolve() {
     let world = World::start().await;
     assert_eq!(error_of(&world, "http://unknown.test/").await, "the host name cannot be resolved");
 }
 
-#[tokio::test]
 async fn a_certificate_that_nobody_vouches_for() {
     let world = World::start().await;
     let url = format!("https://{}/", tls::serve_one());
     assert_eq!(error_of(&world, &url).await, "TLS failed: the certificate's issuer is not known");
 }
 
-#[tokio::test]
 async fn a_receiver_without_tls_at_an_https_url() {
     let (world, receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/").replace("http:", "https:")).await;
@@ -188,7 +193,6 @@ async fn a_receiver_without_tls_at_an_https_url() {
     assert_eq!(attempt.status, None);
 }
 
-#[tokio::test]
 async fn a_secret_that_cannot_be_opened_is_a_failed_attempt() {
     let mut world = World::still(&["127.0.0.0/8"], &[]).await;
     let mut receiver = Receiver::start().await;

@@ -7,9 +7,17 @@ use futures_util::future::join_all;
 use leadgate::delivery::Policy;
 
 use super::world::World;
+use crate::harness::on_every_engine;
 use crate::harness::receiver::{Arrival, Receiver, Reply};
 
-#[tokio::test]
+on_every_engine!(
+    a_subscription_has_at_most_sixteen_requests_under_way,
+    a_failing_subscription_is_tried_one_request_at_a_time_until_one_succeeds,
+    hundreds_of_hanging_receivers_do_not_delay_another,
+    receivers_that_time_out_take_turns_in_a_quarter_of_the_places,
+    a_backlog_of_many_subscriptions_is_served_with_few_places,
+);
+
 async fn a_subscription_has_at_most_sixteen_requests_under_way() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -38,7 +46,6 @@ async fn a_subscription_has_at_most_sixteen_requests_under_way() {
     world.until("all are delivered", |counts| counts.delivered == 41).await;
 }
 
-#[tokio::test]
 async fn a_failing_subscription_is_tried_one_request_at_a_time_until_one_succeeds() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -65,7 +72,6 @@ async fn a_failing_subscription_is_tried_one_request_at_a_time_until_one_succeed
 }
 
 /// All on one host, each with more to send than it has places, and nobody's time ever runs out: the hardest case.
-#[tokio::test]
 async fn hundreds_of_hanging_receivers_do_not_delay_another() {
     let mut world = World::still(&["127.0.0.0/8"], &[]).await;
     let mut receiver = Receiver::start().await;
@@ -101,7 +107,6 @@ async fn answer_healthy(receiver: &mut Receiver, mut requests: usize, held: &mut
     }
 }
 
-#[tokio::test]
 async fn receivers_that_time_out_take_turns_in_a_quarter_of_the_places() {
     let policy = Policy { max_in_flight: 8, ..Policy::default() };
     let (world, mut hanging, mut healthy) =
@@ -150,7 +155,6 @@ async fn receivers_that_time_out_take_turns_in_a_quarter_of_the_places() {
     assert_eq!(served.len(), 4, "{served:?}");
 }
 
-#[tokio::test]
 async fn a_backlog_of_many_subscriptions_is_served_with_few_places() {
     let policy = Policy { max_in_flight: 4, max_per_subscription: 2, ..Policy::default() };
     let (world, mut receiver) = (World::with(policy).await, Receiver::start().await);

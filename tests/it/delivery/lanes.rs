@@ -3,9 +3,15 @@
 use serde_json::json;
 
 use super::world::World;
+use crate::harness::on_every_engine;
 use crate::harness::receiver::{Receiver, Reply};
 
-#[tokio::test]
+on_every_engine!(
+    an_update_waits_for_its_leads_creation,
+    a_failing_head_holds_its_own_lead_and_no_other,
+    leads_of_one_subscription_flow_side_by_side,
+);
+
 async fn an_update_waits_for_its_leads_creation() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -23,7 +29,6 @@ async fn an_update_waits_for_its_leads_creation() {
     world.until("all are delivered", |counts| counts.delivered == 3).await;
 }
 
-#[tokio::test]
 async fn a_failing_head_holds_its_own_lead_and_no_other() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -52,7 +57,6 @@ async fn a_failing_head_holds_its_own_lead_and_no_other() {
     }
 }
 
-#[tokio::test]
 async fn leads_of_one_subscription_flow_side_by_side() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;

@@ -7,9 +7,18 @@ use leadgate::model::time::after;
 use leadgate::model::{Clock, LeaseToken};
 
 use super::world::World;
+use crate::harness::on_every_engine;
 use crate::harness::receiver::{Receiver, Reply};
 
-#[tokio::test]
+on_every_engine!(
+    what_waited_is_sent_when_the_driver_starts,
+    stopping_lets_attempts_under_way_finish,
+    stopping_puts_back_what_does_not_finish_in_time,
+    a_delivery_whose_holder_is_silent_falls_to_another_when_its_lease_runs_out,
+    what_was_leased_when_the_process_died_is_sent_by_the_next_one,
+    an_outcome_that_cannot_be_recorded_does_not_keep_the_driver_from_stopping_and_is_sent_again,
+);
+
 async fn what_waited_is_sent_when_the_driver_starts() {
     let mut world = World::still(&["127.0.0.0/8"], &[]).await;
     let mut receiver = Receiver::start().await;
@@ -20,7 +29,6 @@ async fn what_waited_is_sent_when_the_driver_starts() {
     world.until("it is delivered", |counts| counts.delivered == 1).await;
 }
 
-#[tokio::test]
 async fn stopping_lets_attempts_under_way_finish() {
     let (mut world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -47,7 +55,6 @@ async fn stopping_lets_attempts_under_way_finish() {
     world.until("the rest is delivered", |counts| counts.delivered == 4).await;
 }
 
-#[tokio::test]
 async fn stopping_puts_back_what_does_not_finish_in_time() {
     let (mut world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -69,7 +76,6 @@ async fn stopping_puts_back_what_does_not_finish_in_time() {
     world.until("it is delivered", |counts| counts.delivered == 1).await;
 }
 
-#[tokio::test]
 async fn a_delivery_whose_holder_is_silent_falls_to_another_when_its_lease_runs_out() {
     let mut world = World::still(&["127.0.0.0/8"], &[]).await;
     let mut receiver = Receiver::start().await;
@@ -99,7 +105,6 @@ async fn a_delivery_whose_holder_is_silent_falls_to_another_when_its_lease_runs_
     world.until("it is delivered", |counts| counts.delivered == 2).await;
 }
 
-#[tokio::test]
 async fn what_was_leased_when_the_process_died_is_sent_by_the_next_one() {
     let (mut world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -114,7 +119,6 @@ async fn what_was_leased_when_the_process_died_is_sent_by_the_next_one() {
     assert_eq!(world.only(subscriber).await.delivery.state, State::Delivered);
 }
 
-#[tokio::test]
 async fn an_outcome_that_cannot_be_recorded_does_not_keep_the_driver_from_stopping_and_is_sent_again() {
     let (mut world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;

@@ -5,9 +5,16 @@ use std::time::Duration;
 use leadgate::model::delivery::State;
 
 use super::world::World;
+use crate::harness::on_every_engine;
 use crate::harness::receiver::{Receiver, Reply};
 
-#[tokio::test]
+on_every_engine!(
+    after_delete_nothing_more_is_sent,
+    after_put_everything_goes_to_the_new_url,
+    put_sends_at_once_what_was_put_off,
+    other_subscriptions_are_not_disturbed_by_a_delete,
+);
+
 async fn after_delete_nothing_more_is_sent() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -35,7 +42,6 @@ async fn after_delete_nothing_more_is_sent() {
     receiver.assert_quiet();
 }
 
-#[tokio::test]
 async fn after_put_everything_goes_to_the_new_url() {
     let (world, mut old, mut new) = (World::start().await, Receiver::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&old.url("/")).await;
@@ -60,7 +66,6 @@ async fn after_put_everything_goes_to_the_new_url() {
     new.assert_quiet();
 }
 
-#[tokio::test]
 async fn put_sends_at_once_what_was_put_off() {
     let (world, mut old, mut new) = (World::start().await, Receiver::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&old.url("/")).await;
@@ -79,7 +84,6 @@ async fn put_sends_at_once_what_was_put_off() {
     old.assert_quiet();
 }
 
-#[tokio::test]
 async fn other_subscriptions_are_not_disturbed_by_a_delete() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let (one, other) = (world.subscriber(&receiver.url("/one")).await, world.subscriber(&receiver.url("/other")).await);

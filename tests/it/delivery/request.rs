@@ -5,7 +5,14 @@ use leadgate::model::signature::{WebhookHeaders, verify_lead_router, verify_stan
 use serde_json::json;
 
 use super::world::{SECRET, World};
+use crate::harness::on_every_engine;
 use crate::harness::receiver::{Receiver, Reply, Request};
+
+on_every_engine!(
+    a_new_lead_is_posted_with_all_headers,
+    a_change_is_posted_as_updated,
+    a_retry_has_the_same_message_id_and_a_signature_of_its_own_time,
+);
 
 fn assert_signed(request: &Request, world: &World) {
     let secret = SECRET.as_bytes();
@@ -18,7 +25,6 @@ fn assert_signed(request: &Request, world: &World) {
     verify_standard_webhook(secret, received, &request.body, world.clock.now()).unwrap();
 }
 
-#[tokio::test]
 async fn a_new_lead_is_posted_with_all_headers() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/v1/realgeeks?key=a%20b")).await;
@@ -50,7 +56,6 @@ async fn a_new_lead_is_posted_with_all_headers() {
     assert_eq!(request.json()["id"], json!(lead.to_string()));
 }
 
-#[tokio::test]
 async fn a_change_is_posted_as_updated() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
@@ -65,7 +70,6 @@ async fn a_change_is_posted_as_updated() {
     assert_signed(&request, &world);
 }
 
-#[tokio::test]
 async fn a_retry_has_the_same_message_id_and_a_signature_of_its_own_time() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;

@@ -7,9 +7,11 @@ use leadgate::model::delivery::{Replay, State};
 use leadgate::model::time::until;
 
 use super::world::World;
+use crate::harness::on_every_engine;
 use crate::harness::receiver::{Receiver, Reply};
 
-#[tokio::test]
+on_every_engine!(twelve_failures_and_then_failed_and_replayable,);
+
 async fn twelve_failures_and_then_failed_and_replayable() {
     let (world, mut receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use leadgate::delivery::{Counts, DeliveryStats, Driver, DriverParts, Policy};
@@ -13,12 +14,13 @@ use leadgate::model::lead::{LeadAction, LeadCommand, LeadOutcome, Origin, Patch}
 use leadgate::model::seal::Keyring;
 use leadgate::model::subscription::secret_context;
 use leadgate::model::{ChangeId, Clock, DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId, Timestamp};
-use leadgate::store::{DatabaseUrl, NewPartner, NewSite, NewSubscription, Purpose, Replaced, SharedStore};
+use leadgate::store::{NewPartner, NewSite, NewSubscription, Purpose, Replaced, SharedStore};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::clock::ManualClock;
+use crate::harness::engine::Data;
 use crate::harness::entropy::SeededEntropy;
 use crate::harness::{make, soon};
 
@@ -44,8 +46,7 @@ pub struct World {
     guard: Arc<Guard>,
     partner: PartnerId,
     driver: Option<Running>,
-    path: std::path::PathBuf,
-    _directory: tempfile::TempDir,
+    data: Data,
 }
 
 struct Running {
@@ -63,6 +64,9 @@ pub struct Subscriber {
 
 /// The secret of every subscription.
 pub const SECRET: &str = "s3cret";
+
+/// How long a driver's lease lasts: what an attempt may take, and as long again to wait for its turn.
+const LEASE: Duration = Duration::from_secs(30);
 
 impl World {
     /// A running driver with the defaults of CLI.md, whose loopback receivers may be reached.
@@ -89,9 +93,8 @@ impl World {
 
     /// The same without a driver.
     pub async fn still(allowed: &[&str], names: &[(&'static str, &[&'static str])]) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("leadgate.db");
-        let store = open(&path).await;
+        let data = Data::new();
+        let store = open(&data).await;
         let clock = Arc::new(ManualClock::at("2026-03-01T12:00:00Z"));
         let entropy = Arc::new(SeededEntropy::new(1));
         let names = Names(names.iter().map(|(name, addresses)| (*name, addresses.to_vec())).collect());
@@ -100,18 +103,7 @@ impl World {
         let keys = Arc::new(Keyring::parse(&"11".repeat(32)).expect("a key"));
         let partner = make::partner(&*entropy, clock.now(), "piesync");
         assert_eq!(store.add_partner(partner.clone()).await.unwrap(), NewPartner::Added);
-        Self {
-            partner: partner.id,
-            driver: None,
-            policy: Policy::default(),
-            _directory: directory,
-            path,
-            store,
-            clock,
-            entropy,
-            keys,
-            guard,
-        }
+        Self { partner: partner.id, driver: None, policy: Policy::default(), data, store, clock, entropy, keys, guard }
     }
 
     /// Starts a driver. It replaces the one before, which goes on if it was not stopped.
@@ -140,10 +132,13 @@ impl World {
         }
     }
 
-    /// Closes the store, and opens the file again.
+    /// Closes the store, and opens the data again, as after a death. Where leases hold all the same, they run out.
     pub async fn reopen(&mut self) {
         self.store.close().await;
-        self.store = open(&self.path).await;
+        self.store = open(&self.data).await;
+        if self.data.is_shared() {
+            self.clock.advance(LEASE);
+        }
     }
 
     /// Waits until the driver's numbers are as they should be.
@@ -236,8 +231,8 @@ impl World {
     }
 }
 
-async fn open(path: &std::path::Path) -> SharedStore {
-    let url = DatabaseUrl::Sqlite(path.to_owned());
+async fn open(data: &Data) -> SharedStore {
+    let url = data.url().parse().expect("a database's URL");
     leadgate::store::open(&url, Purpose::Serve).await.expect("the database opens")
 }
 

@@ -18,9 +18,9 @@ use leadgate::model::{
 use leadgate::store::SharedStore;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::clock::ManualClock;
+use super::engine::Data;
 use super::names::Names;
 
 /// The password of every user of a test.
@@ -33,7 +33,7 @@ pub struct Gate {
     pub clock: Arc<ManualClock>,
     pub names: Arc<Names>,
     pub http: reqwest::Client,
-    pub folder: TempDir,
+    pub data: Data,
     running: Option<Running>,
 }
 
@@ -45,17 +45,17 @@ impl Gate {
 
     /// Starts one with other settings.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self::start_in(folder, Arc::new(ManualClock::new()), change).await
+        Self::start_in(Data::new(), Arc::new(ManualClock::new()), change).await
     }
 
-    /// Starts one on the data that another left in `folder`.
-    pub async fn start_in(folder: TempDir, clock: Arc<ManualClock>, change: impl FnOnce(&mut Settings)) -> Self {
+    /// Starts one on data that another may have left.
+    pub async fn start_in(data: Data, clock: Arc<ManualClock>, change: impl FnOnce(&mut Settings)) -> Self {
         super::install_crypto();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let environment = [
-            ("LEADGATE_DATABASE_URL", format!("sqlite:{}", folder.path().join("leadgate.db").display())),
+            ("LEADGATE_DATABASE_URL", data.url()),
+            ("LEADGATE_SECRET_KEY", "5e".repeat(32)),
             ("LEADGATE_LISTEN", address.to_string()),
             ("LEADGATE_DELIVERY_ALLOW_NETWORKS", "127.0.0.0/8".to_owned()),
         ];
@@ -68,7 +68,7 @@ impl Gate {
         let running = app::start(parts).await.unwrap();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let store = running.gateway.store.clone();
-        Self { address, store, clock, names, http, folder, running: Some(running) }
+        Self { address, store, clock, names, http, data, running: Some(running) }
     }
 
     /// The verbs, for what no caller can do.
@@ -76,24 +76,20 @@ impl Gate {
         &self.running.as_ref().unwrap().gateway
     }
 
-    /// Runs SQL on the database file behind the gateway's back.
+    /// Runs SQL behind the gateway's back.
     pub fn sql(&self, sql: &str) {
-        self.database().execute_batch(sql).unwrap();
+        self.data.sql(sql);
     }
 
     /// How many rows a table has.
     pub fn count(&self, table: &str) -> i64 {
-        self.database().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
-    }
-
-    fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.folder.path().join("leadgate.db")).unwrap()
+        self.data.count(table)
     }
 
     /// Stops it as SIGTERM would; the data stay.
-    pub async fn stop(mut self) -> (TempDir, Arc<ManualClock>) {
+    pub async fn stop(mut self) -> (Data, Arc<ManualClock>) {
         self.running.take().unwrap().stop().await;
-        (self.folder, self.clock)
+        (self.data, self.clock)
     }
 
     pub fn url(&self, path: &str) -> String {

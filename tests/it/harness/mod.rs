@@ -3,15 +3,18 @@
 
 mod browser;
 pub mod clock;
+pub mod engine;
 pub mod entropy;
 mod gate;
 pub mod make;
 mod names;
+pub mod postgres;
 pub mod process;
 pub mod receiver;
 pub mod tls;
 
 pub use browser::Browser;
+pub(crate) use engine::on_every_engine;
 pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer};
 
 use std::future::Future;

@@ -4,8 +4,22 @@ use std::time::Duration;
 
 use super::door::{CALLBACK, Door, assert_page};
 use super::visitor::{Form, SentBack, Visitor};
+use crate::harness::on_every_engine;
 
-#[tokio::test]
+on_every_engine!(
+    oauth_010_a_registered_query_is_kept,
+    oauth_013_state_comes_back_byte_for_byte,
+    oauth_013_state_survives_the_login,
+    oauth_014_017_every_answer_names_the_issuer,
+    oauth_015_016_redirects_are_303_and_kept_nowhere,
+    oauth_022_a_code_is_long_random_and_good_for_a_minute,
+    oauth_024_forms_are_worthless_in_another_browser,
+    oauth_025_two_tabs_of_one_browser_both_finish,
+    oauth_026_approving_twice_gives_one_code_and_a_page_with_a_way_on,
+    oauth_026_a_form_is_good_for_an_hour,
+    oauth_027_every_request_is_asked_about,
+);
+
 async fn oauth_010_a_registered_query_is_kept() {
     let door = Door::open().await;
     let uri = "https://cinc.example/cb?tenant=7&x=%20";
@@ -23,7 +37,6 @@ async fn oauth_010_a_registered_query_is_kept() {
     assert!(failure.header("location").starts_with(&format!("{uri}&error=")), "{}", failure.header("location"));
 }
 
-#[tokio::test]
 async fn oauth_013_state_comes_back_byte_for_byte() {
     let door = Door::open().await;
     let long = "x+".repeat(1000);
@@ -40,7 +53,6 @@ async fn oauth_013_state_comes_back_byte_for_byte() {
     assert_eq!(SentBack::read(&owner.approve(&consent).await).get("state"), None);
 }
 
-#[tokio::test]
 async fn oauth_013_state_survives_the_login() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -50,7 +62,6 @@ async fn oauth_013_state_survives_the_login() {
     assert_eq!(SentBack::read(&visitor.approve(&consent).await).get("state"), Some(state));
 }
 
-#[tokio::test]
 async fn oauth_014_017_every_answer_names_the_issuer() {
     let door = Door::open().await;
     let issuer = door.gate.url("/piesync");
@@ -67,7 +78,6 @@ async fn oauth_014_017_every_answer_names_the_issuer() {
     }
 }
 
-#[tokio::test]
 async fn oauth_015_016_redirects_are_303_and_kept_nowhere() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -86,7 +96,6 @@ async fn oauth_015_016_redirects_are_303_and_kept_nowhere() {
     }
 }
 
-#[tokio::test]
 async fn oauth_022_a_code_is_long_random_and_good_for_a_minute() {
     let door = Door::open().await;
     let (first, second) = (door.code().await, door.code().await);
@@ -98,7 +107,6 @@ async fn oauth_022_a_code_is_long_random_and_good_for_a_minute() {
     super::door::assert_refused(&door.redeem(&second).await, 400, "invalid_grant");
 }
 
-#[tokio::test]
 async fn oauth_024_forms_are_worthless_in_another_browser() {
     let door = Door::open().await;
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
@@ -114,7 +122,6 @@ async fn oauth_024_forms_are_worthless_in_another_browser() {
     SentBack::read(&owner.approve(&consent).await).code();
 }
 
-#[tokio::test]
 async fn oauth_025_two_tabs_of_one_browser_both_finish() {
     let door = Door::open().await;
     let mut browser = Visitor::new(&door.gate);
@@ -129,7 +136,6 @@ async fn oauth_025_two_tabs_of_one_browser_both_finish() {
     }
 }
 
-#[tokio::test]
 async fn oauth_026_approving_twice_gives_one_code_and_a_page_with_a_way_on() {
     let door = Door::open().await;
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
@@ -141,7 +147,6 @@ async fn oauth_026_approving_twice_gives_one_code_and_a_page_with_a_way_on() {
     assert_eq!(door.redeem(sent.code()).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_026_a_form_is_good_for_an_hour() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -153,7 +158,6 @@ async fn oauth_026_a_form_is_good_for_an_hour() {
     assert!(expired.text.contains("Start again"), "{}", expired.text);
 }
 
-#[tokio::test]
 async fn oauth_027_every_request_is_asked_about() {
     let door = Door::open().await;
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;

@@ -4,7 +4,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::door::{CALLBACK, Door, assert_refused};
-use crate::harness::{Answer, answer};
+use crate::harness::{Answer, answer, on_every_engine};
+
+on_every_engine!(
+    oauth_058_the_scheme_is_read_in_any_case,
+    oauth_059_form_encoded_credentials_are_read_too,
+    oauth_060_061_what_cannot_be_read_is_a_failed_authentication,
+    oauth_062_unknown_clients_are_answered_like_wrong_secrets,
+    oauth_064_two_methods_at_once_are_refused,
+    oauth_065_a_client_id_in_the_body_must_be_the_same,
+    oauth_066_a_secret_in_the_body_is_no_authentication,
+);
 
 impl Door {
     /// A refresh with this `Authorization` header: past the client's authentication it is `invalid_grant`.
@@ -18,7 +28,6 @@ impl Door {
     }
 }
 
-#[tokio::test]
 async fn oauth_058_the_scheme_is_read_in_any_case() {
     let door = Door::open().await;
     for scheme in ["Basic", "basic", "BASIC", "bAsIc"] {
@@ -26,7 +35,6 @@ async fn oauth_058_the_scheme_is_read_in_any_case() {
     }
 }
 
-#[tokio::test]
 async fn oauth_059_form_encoded_credentials_are_read_too() {
     let door = Door::open().await;
     let percent = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
@@ -35,7 +43,6 @@ async fn oauth_059_form_encoded_credentials_are_read_too() {
     assert_refused(&door.knock(&header).await, 400, "invalid_grant");
 }
 
-#[tokio::test]
 async fn oauth_060_061_what_cannot_be_read_is_a_failed_authentication() {
     let door = Door::open().await;
     let encoded: Vec<String> = [&b"no colon"[..], b"a%zz:b", b"a%00:b%00", b"a\0:b", b"\xff:\xff", b"", b":"]
@@ -51,7 +58,6 @@ async fn oauth_060_061_what_cannot_be_read_is_a_failed_authentication() {
     assert_refused(&none, 401, "invalid_client");
 }
 
-#[tokio::test]
 async fn oauth_062_unknown_clients_are_answered_like_wrong_secrets() {
     let door = Door::open().await;
     let other = door.gate.partner("cinc").await;
@@ -70,7 +76,6 @@ async fn oauth_062_unknown_clients_are_answered_like_wrong_secrets() {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
-#[tokio::test]
 async fn oauth_064_two_methods_at_once_are_refused() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -82,7 +87,6 @@ async fn oauth_064_two_methods_at_once_are_refused() {
     assert_eq!(door.redeem(&code).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_065_a_client_id_in_the_body_must_be_the_same() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -92,7 +96,6 @@ async fn oauth_065_a_client_id_in_the_body_must_be_the_same() {
     assert_eq!(door.token(&[&good[..], &same].concat()).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_066_a_secret_in_the_body_is_no_authentication() {
     let door = Door::open().await;
     let form = [

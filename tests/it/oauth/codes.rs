@@ -3,7 +3,20 @@
 use futures_util::future::join_all;
 
 use super::door::{CALLBACK, CHALLENGE, Door, VERIFIER, assert_refused, pair};
-use crate::harness::answer;
+use crate::harness::{answer, on_every_engine};
+
+on_every_engine!(
+    oauth_069_missing_unknown_and_foreign_codes,
+    oauth_070_the_redirect_uri_must_be_named_again,
+    oauth_071_second_use_kills_the_family,
+    oauth_072_of_parallel_exchanges_one_wins,
+    oauth_073_a_used_code_is_remembered_after_its_minute,
+    oauth_074_failures_before_the_grant_burn_no_code,
+    oauth_076_080_the_verifier_must_fit_its_challenge,
+    oauth_079_verifiers_are_43_to_128_unreserved_characters,
+    oauth_081_a_verifier_that_nobody_asked_for_is_refused,
+    oauth_082_pkce_survives_the_login,
+);
 
 const PKCE: [(&str, Option<&str>); 2] = [("code_challenge", Some(CHALLENGE)), ("code_challenge_method", Some("S256"))];
 
@@ -19,7 +32,6 @@ impl Door {
     }
 }
 
-#[tokio::test]
 async fn oauth_069_missing_unknown_and_foreign_codes() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -34,7 +46,6 @@ async fn oauth_069_missing_unknown_and_foreign_codes() {
     assert_eq!(door.redeem(&code).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_070_the_redirect_uri_must_be_named_again() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -47,7 +58,6 @@ async fn oauth_070_the_redirect_uri_must_be_named_again() {
     assert_eq!(door.redeem(&code).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_071_second_use_kills_the_family() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -61,7 +71,6 @@ async fn oauth_071_second_use_kills_the_family() {
     assert!(door.opens(&other_access).await, "another approval's tokens live on");
 }
 
-#[tokio::test]
 async fn oauth_072_of_parallel_exchanges_one_wins() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -73,7 +82,6 @@ async fn oauth_072_of_parallel_exchanges_one_wins() {
     }
 }
 
-#[tokio::test]
 async fn oauth_073_a_used_code_is_remembered_after_its_minute() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -83,7 +91,6 @@ async fn oauth_073_a_used_code_is_remembered_after_its_minute() {
     assert!(!door.opens(&access).await);
 }
 
-#[tokio::test]
 async fn oauth_074_failures_before_the_grant_burn_no_code() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -94,7 +101,6 @@ async fn oauth_074_failures_before_the_grant_burn_no_code() {
     assert_eq!(door.redeem(&code).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_076_080_the_verifier_must_fit_its_challenge() {
     let door = Door::open().await;
     let code = door.code_for(&PKCE).await;
@@ -105,7 +111,6 @@ async fn oauth_076_080_the_verifier_must_fit_its_challenge() {
     assert_eq!(door.redeem_with(&code, VERIFIER).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_079_verifiers_are_43_to_128_unreserved_characters() {
     let door = Door::open().await;
     let code = door.code_for(&PKCE).await;
@@ -115,14 +120,12 @@ async fn oauth_079_verifiers_are_43_to_128_unreserved_characters() {
     assert_eq!(door.redeem_with(&code, VERIFIER).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_081_a_verifier_that_nobody_asked_for_is_refused() {
     let door = Door::open().await;
     let code = door.code().await;
     assert_refused(&door.redeem_with(&code, VERIFIER).await, 400, "invalid_grant");
 }
 
-#[tokio::test]
 async fn oauth_082_pkce_survives_the_login() {
     let door = Door::open().await;
     let mut visitor = super::visitor::Visitor::new(&door.gate);

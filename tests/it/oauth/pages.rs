@@ -7,6 +7,18 @@ use leadgate::model::{OsEntropy, PartnerId};
 use super::door::{CALLBACK, Door, assert_page};
 use super::visitor::{Form, Visitor};
 use crate::harness::Answer;
+use crate::harness::on_every_engine;
+
+on_every_engine!(
+    oauth_032_033_034_every_page_is_framed_by_nobody_and_runs_nothing,
+    oauth_031_cookies_cannot_be_read_by_scripts_and_survive_the_way_from_a_partner,
+    oauth_031_on_https_cookies_are_host_cookies,
+    oauth_034_what_is_echoed_is_escaped,
+    oauth_035_nothing_in_a_request_sends_the_user_elsewhere,
+    oauth_037_an_unknown_user_is_answered_like_a_wrong_password,
+    oauth_041_the_consent_names_partner_host_site_and_what_is_asked_for,
+    the_stylesheet_is_kept_for_good,
+);
 
 /// One of each page.
 async fn all_pages(door: &Door) -> Vec<Answer> {
@@ -30,7 +42,6 @@ async fn all_pages(door: &Door) -> Vec<Answer> {
     pages
 }
 
-#[tokio::test]
 async fn oauth_032_033_034_every_page_is_framed_by_nobody_and_runs_nothing() {
     let door = Door::open().await;
     for page in all_pages(&door).await {
@@ -46,7 +57,6 @@ async fn oauth_032_033_034_every_page_is_framed_by_nobody_and_runs_nothing() {
     }
 }
 
-#[tokio::test]
 async fn oauth_031_cookies_cannot_be_read_by_scripts_and_survive_the_way_from_a_partner() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -59,7 +69,6 @@ async fn oauth_031_cookies_cannot_be_read_by_scripts_and_survive_the_way_from_a_
     }
 }
 
-#[tokio::test]
 async fn oauth_031_on_https_cookies_are_host_cookies() {
     let gate = crate::harness::Gate::start_with(|settings| {
         settings.public_url = PublicUrl::parse("https://gate.example").unwrap()
@@ -73,7 +82,6 @@ async fn oauth_031_on_https_cookies_are_host_cookies() {
     assert!(cookie.starts_with("__Host-leadgate_browser=") && cookie.ends_with("; Secure"), "{cookie}");
 }
 
-#[tokio::test]
 async fn oauth_034_what_is_echoed_is_escaped() {
     let door = Door::open().await;
     let attack = "\"><script>alert('x')</script>";
@@ -96,7 +104,6 @@ async fn oauth_034_what_is_echoed_is_escaped() {
     }
 }
 
-#[tokio::test]
 async fn oauth_035_nothing_in_a_request_sends_the_user_elsewhere() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -109,7 +116,6 @@ async fn oauth_035_nothing_in_a_request_sends_the_user_elsewhere() {
     assert!(!logged_in.header("location").contains("evil"));
 }
 
-#[tokio::test]
 async fn oauth_037_an_unknown_user_is_answered_like_a_wrong_password() {
     let door = Door::open().await;
     let mut answers = Vec::new();
@@ -130,7 +136,6 @@ async fn oauth_037_an_unknown_user_is_answered_like_a_wrong_password() {
     assert_eq!(answers[0], answers[2]);
 }
 
-#[tokio::test]
 async fn oauth_041_the_consent_names_partner_host_site_and_what_is_asked_for() {
     let door = Door::open().await;
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
@@ -142,7 +147,6 @@ async fn oauth_041_the_consent_names_partner_host_site_and_what_is_asked_for() {
     assert!(one.contains("Send leads") && !one.contains("Receive leads"), "{one}");
 }
 
-#[tokio::test]
 async fn the_stylesheet_is_kept_for_good() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);

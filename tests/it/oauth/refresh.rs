@@ -5,7 +5,21 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::door::{Door, assert_refused, pair};
-use crate::harness::{Answer, answer};
+use crate::harness::{Answer, answer, on_every_engine};
+
+on_every_engine!(
+    oauth_083_every_refresh_gives_a_new_pair,
+    oauth_084_an_old_token_kills_the_family,
+    oauth_085_a_lost_answer_can_be_asked_for_again_within_a_minute,
+    oauth_085_but_not_later,
+    oauth_086_parallel_refreshes_lock_nobody_out,
+    oauth_087_another_partner_cannot_use_or_harm_a_token,
+    oauth_088_scope_can_narrow_and_widen_back_but_not_exceed,
+    oauth_089_no_other_token_is_a_refresh_token,
+    oauth_090_refresh_tokens_live_for_180_days,
+    oauth_090_a_grant_ends_with_the_partner,
+    oauth_091_a_missing_token_is_an_invalid_request,
+);
 
 impl Door {
     async fn refresh_to(&self, token: &str, scope: &str) -> Answer {
@@ -13,7 +27,6 @@ impl Door {
     }
 }
 
-#[tokio::test]
 async fn oauth_083_every_refresh_gives_a_new_pair() {
     let door = Door::open().await;
     let (first_access, first) = door.tokens().await;
@@ -23,7 +36,6 @@ async fn oauth_083_every_refresh_gives_a_new_pair() {
     assert_eq!(door.refresh(&second).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_084_an_old_token_kills_the_family() {
     let door = Door::open().await;
     let (_, first) = door.tokens().await;
@@ -34,7 +46,6 @@ async fn oauth_084_an_old_token_kills_the_family() {
     assert!(!door.opens(&access).await);
 }
 
-#[tokio::test]
 async fn oauth_085_a_lost_answer_can_be_asked_for_again_within_a_minute() {
     let door = Door::open().await;
     let (_, first) = door.tokens().await;
@@ -45,7 +56,6 @@ async fn oauth_085_a_lost_answer_can_be_asked_for_again_within_a_minute() {
     assert_eq!(door.refresh(&again).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_085_but_not_later() {
     let door = Door::open().await;
     let (_, first) = door.tokens().await;
@@ -56,7 +66,6 @@ async fn oauth_085_but_not_later() {
     assert!(!door.opens(&access).await);
 }
 
-#[tokio::test]
 async fn oauth_086_parallel_refreshes_lock_nobody_out() {
     let door = Door::open().await;
     let (_, refresh) = door.tokens().await;
@@ -68,7 +77,6 @@ async fn oauth_086_parallel_refreshes_lock_nobody_out() {
     assert_eq!(door.refresh(&pairs[7].1).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_087_another_partner_cannot_use_or_harm_a_token() {
     let door = Door::open().await;
     let other = door.gate.partner("cinc").await;
@@ -80,7 +88,6 @@ async fn oauth_087_another_partner_cannot_use_or_harm_a_token() {
     assert_eq!(door.refresh(&refresh).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_088_scope_can_narrow_and_widen_back_but_not_exceed() {
     let door = Door::open().await;
     let (_, refresh) = door.tokens().await;
@@ -97,7 +104,6 @@ async fn oauth_088_scope_can_narrow_and_widen_back_but_not_exceed() {
     assert_eq!(door.refresh(&refresh).await.json()["scope"], "leadrouter:send");
 }
 
-#[tokio::test]
 async fn oauth_089_no_other_token_is_a_refresh_token() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -111,7 +117,6 @@ async fn oauth_089_no_other_token_is_a_refresh_token() {
     assert!(!door.opens(&refresh).await && !door.opens(&code).await);
 }
 
-#[tokio::test]
 async fn oauth_090_refresh_tokens_live_for_180_days() {
     let door = Door::open().await;
     let (_, refresh) = door.tokens().await;
@@ -122,7 +127,6 @@ async fn oauth_090_refresh_tokens_live_for_180_days() {
     assert_refused(&door.refresh(&next).await, 400, "invalid_grant");
 }
 
-#[tokio::test]
 async fn oauth_090_a_grant_ends_with_the_partner() {
     let door = Door::open().await;
     let (access, refresh) = door.tokens().await;
@@ -131,7 +135,6 @@ async fn oauth_090_a_grant_ends_with_the_partner() {
     assert!(!door.opens(&access).await);
 }
 
-#[tokio::test]
 async fn oauth_091_a_missing_token_is_an_invalid_request() {
     let door = Door::open().await;
     assert_refused(&door.token(&[("grant_type", "refresh_token")]).await, 400, "invalid_request");

@@ -6,8 +6,27 @@ use tokio::net::TcpStream;
 
 use super::door::{CALLBACK, CHALLENGE, Door, assert_page, path};
 use super::visitor::{SentBack, Visitor};
+use crate::harness::on_every_engine;
 
-#[tokio::test]
+on_every_engine!(
+    oauth_001_get_with_or_without_slash_and_no_other_method,
+    oauth_002_arriving_has_no_effect,
+    oauth_003_empty_is_absent_and_unknown_is_ignored,
+    oauth_004_a_repeated_parameter_is_refused,
+    oauth_005_an_unknown_client_is_never_redirected,
+    oauth_006_an_unregistered_redirect_uri_is_never_followed,
+    oauth_007_redirect_uris_are_compared_byte_for_byte,
+    oauth_008_loopback_ports_are_exact_too,
+    oauth_011_only_response_type_code,
+    oauth_012_unknown_scopes_are_refused,
+    oauth_018_descriptions_are_plain_and_repeat_nothing,
+    oauth_019_a_database_that_is_down_is_told_without_internals,
+    oauth_021_extensions_are_ignored,
+    oauth_023_broken_and_huge_queries_get_a_page,
+    oauth_077_plain_is_refused_and_so_is_a_challenge_without_method,
+    oauth_078_a_challenge_is_43_characters_of_base64url,
+);
+
 async fn oauth_001_get_with_or_without_slash_and_no_other_method() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -21,7 +40,6 @@ async fn oauth_001_get_with_or_without_slash_and_no_other_method() {
     }
 }
 
-#[tokio::test]
 async fn oauth_002_arriving_has_no_effect() {
     let door = Door::open().await;
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
@@ -32,7 +50,6 @@ async fn oauth_002_arriving_has_no_effect() {
     }
 }
 
-#[tokio::test]
 async fn oauth_003_empty_is_absent_and_unknown_is_ignored() {
     let door = Door::open().await;
     let sent = door.told(&[("state", Some("")), ("response_type", Some("")), ("colour", Some("red"))]).await;
@@ -40,7 +57,6 @@ async fn oauth_003_empty_is_absent_and_unknown_is_ignored() {
     assert_page(&Visitor::new(&door.gate).get(&door.asking(&[("colour", Some("red"))])).await, 200);
 }
 
-#[tokio::test]
 async fn oauth_004_a_repeated_parameter_is_refused() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -59,7 +75,6 @@ async fn oauth_004_a_repeated_parameter_is_refused() {
     }
 }
 
-#[tokio::test]
 async fn oauth_005_an_unknown_client_is_never_redirected() {
     let door = Door::open().await;
     let other = door.gate.partner("cinc").await;
@@ -73,7 +88,6 @@ async fn oauth_005_an_unknown_client_is_never_redirected() {
     }
 }
 
-#[tokio::test]
 async fn oauth_006_an_unregistered_redirect_uri_is_never_followed() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -82,7 +96,6 @@ async fn oauth_006_an_unregistered_redirect_uri_is_never_followed() {
     }
 }
 
-#[tokio::test]
 async fn oauth_007_redirect_uris_are_compared_byte_for_byte() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -107,7 +120,6 @@ async fn oauth_007_redirect_uris_are_compared_byte_for_byte() {
     }
 }
 
-#[tokio::test]
 async fn oauth_008_loopback_ports_are_exact_too() {
     let door = Door::open().await;
     let local = door.gate.partner_with("local", &["http://127.0.0.1:9000/cb"], true).await;
@@ -122,7 +134,6 @@ async fn oauth_008_loopback_ports_are_exact_too() {
     assert_page(&visitor.get(&asking("http://localhost:9000/cb")).await, 400);
 }
 
-#[tokio::test]
 async fn oauth_011_only_response_type_code() {
     let door = Door::open().await;
     assert_eq!(door.told(&[("response_type", None)]).await.error(), "invalid_request");
@@ -131,7 +142,6 @@ async fn oauth_011_only_response_type_code() {
     }
 }
 
-#[tokio::test]
 async fn oauth_012_unknown_scopes_are_refused() {
     let door = Door::open().await;
     for wrong in ["openid", "leadrouter:Connect", "leadrouter:connect,leadrouter:send", " "] {
@@ -139,7 +149,6 @@ async fn oauth_012_unknown_scopes_are_refused() {
     }
 }
 
-#[tokio::test]
 async fn oauth_018_descriptions_are_plain_and_repeat_nothing() {
     let door = Door::open().await;
     let attack = "\"<script>\u{7f}é";
@@ -151,7 +160,6 @@ async fn oauth_018_descriptions_are_plain_and_repeat_nothing() {
     }
 }
 
-#[tokio::test]
 async fn oauth_019_a_database_that_is_down_is_told_without_internals() {
     let door = Door::open().await;
     door.gate.store.close().await;
@@ -161,7 +169,6 @@ async fn oauth_019_a_database_that_is_down_is_told_without_internals() {
     assert!(!answer.text.contains("database") && !answer.text.contains("sqlite"), "{}", answer.text);
 }
 
-#[tokio::test]
 async fn oauth_021_extensions_are_ignored() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -170,7 +177,6 @@ async fn oauth_021_extensions_are_ignored() {
     }
 }
 
-#[tokio::test]
 async fn oauth_023_broken_and_huge_queries_get_a_page() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -193,7 +199,6 @@ async fn status_of(door: &Door, head: &str) -> String {
     String::from_utf8(status.into()).unwrap()
 }
 
-#[tokio::test]
 async fn oauth_077_plain_is_refused_and_so_is_a_challenge_without_method() {
     let door = Door::open().await;
     for method in [None, Some("plain"), Some("s256")] {
@@ -203,7 +208,6 @@ async fn oauth_077_plain_is_refused_and_so_is_a_challenge_without_method() {
     assert_eq!(door.told(&[("code_challenge_method", Some("S256"))]).await.error(), "invalid_request");
 }
 
-#[tokio::test]
 async fn oauth_078_a_challenge_is_43_characters_of_base64url() {
     let door = Door::open().await;
     for wrong in [&CHALLENGE[1..], &format!("{CHALLENGE}="), &CHALLENGE.replace('-', "+")] {

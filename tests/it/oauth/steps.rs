@@ -3,8 +3,23 @@
 use super::door::{Door, assert_page, assert_refused};
 use super::visitor::{Form, SentBack, Visitor};
 use crate::harness::PASSWORD;
+use crate::harness::on_every_engine;
 
-#[tokio::test]
+on_every_engine!(
+    oauth_028_029_a_form_without_its_own_token_has_no_effect,
+    oauth_028_a_form_of_one_user_is_not_anothers,
+    oauth_030_logging_in_gives_a_new_session_and_ends_the_old_one,
+    oauth_030_a_planted_session_is_never_taken_over,
+    oauth_030_a_session_ends_after_twelve_hours_or_when_the_user_signs_out,
+    oauth_040_only_own_sites_can_be_chosen,
+    oauth_040_a_foreign_site_in_the_url_counts_for_nothing,
+    oauth_040_a_user_without_a_site_is_told_so_and_can_go_back,
+    oauth_017_one_can_turn_back_before_logging_in,
+    oauth_042_a_wrong_password_keeps_the_request_and_the_email,
+    oauth_043_a_grant_ends_with_the_user_or_the_site,
+    oauth_043_between_page_and_decision_too,
+);
+
 async fn oauth_028_029_a_form_without_its_own_token_has_no_effect() {
     let door = Door::open().await;
     door.gate.site("second.example", &[&door.owner]).await;
@@ -39,7 +54,6 @@ async fn assert_token_matters(visitor: &mut Visitor<'_>, form: &Form, foreign: &
     assert_page(&visitor.submit(&form.clone().without("flow")).await, 400);
 }
 
-#[tokio::test]
 async fn oauth_028_a_form_of_one_user_is_not_anothers() {
     let door = Door::open().await;
     let other = door.gate.person("other@example.com").await;
@@ -53,7 +67,6 @@ async fn oauth_028_a_form_of_one_user_is_not_anothers() {
     assert_page(&browser.deny(&consent).await, 403);
 }
 
-#[tokio::test]
 async fn oauth_030_logging_in_gives_a_new_session_and_ends_the_old_one() {
     let door = Door::open().await;
     let mut browser = Visitor::new(&door.gate);
@@ -67,7 +80,6 @@ async fn oauth_030_logging_in_gives_a_new_session_and_ends_the_old_one() {
     Form::of(&page, "login");
 }
 
-#[tokio::test]
 async fn oauth_030_a_planted_session_is_never_taken_over() {
     let door = Door::open().await;
     let mut browser = Visitor::new(&door.gate);
@@ -78,7 +90,6 @@ async fn oauth_030_a_planted_session_is_never_taken_over() {
     assert_ne!(browser.cookies["leadgate_session"], planted);
 }
 
-#[tokio::test]
 async fn oauth_030_a_session_ends_after_twelve_hours_or_when_the_user_signs_out() {
     let door = Door::open().await;
     let mut browser = Visitor::new(&door.gate);
@@ -96,7 +107,6 @@ async fn oauth_030_a_session_ends_after_twelve_hours_or_when_the_user_signs_out(
     Form::of(&page, "login");
 }
 
-#[tokio::test]
 async fn oauth_040_only_own_sites_can_be_chosen() {
     let door = Door::open().await;
     let second = door.gate.site("second.example", &[&door.owner]).await;
@@ -124,7 +134,6 @@ async fn oauth_040_only_own_sites_can_be_chosen() {
     );
 }
 
-#[tokio::test]
 async fn oauth_040_a_foreign_site_in_the_url_counts_for_nothing() {
     let door = Door::open().await;
     let second = door.gate.site("second.example", &[&door.owner]).await.id.to_string();
@@ -140,7 +149,6 @@ async fn oauth_040_a_foreign_site_in_the_url_counts_for_nothing() {
     assert_eq!(Form::of(&page, "decision").field("site"), second);
 }
 
-#[tokio::test]
 async fn oauth_040_a_user_without_a_site_is_told_so_and_can_go_back() {
     let door = Door::open().await;
     let nobody = door.gate.person("nobody@example.com").await;
@@ -152,7 +160,6 @@ async fn oauth_040_a_user_without_a_site_is_told_so_and_can_go_back() {
     assert_eq!((back.error(), back.get("state")), ("access_denied", Some("s-1")));
 }
 
-#[tokio::test]
 async fn oauth_017_one_can_turn_back_before_logging_in() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -160,7 +167,6 @@ async fn oauth_017_one_can_turn_back_before_logging_in() {
     assert_eq!(SentBack::read(&visitor.submit(&Form::of(&page, "cancel")).await).error(), "access_denied");
 }
 
-#[tokio::test]
 async fn oauth_042_a_wrong_password_keeps_the_request_and_the_email() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
@@ -173,7 +179,6 @@ async fn oauth_042_a_wrong_password_keeps_the_request_and_the_email() {
     assert_eq!(SentBack::read(&visitor.approve(&consent).await).get("state"), Some("kept"));
 }
 
-#[tokio::test]
 async fn oauth_043_a_grant_ends_with_the_user_or_the_site() {
     let door = Door::open().await;
     let (code, (_, refresh)) = (door.code().await, door.tokens().await);
@@ -190,7 +195,6 @@ async fn oauth_043_a_grant_ends_with_the_user_or_the_site() {
     assert!(!door.opens(&access).await);
 }
 
-#[tokio::test]
 async fn oauth_043_between_page_and_decision_too() {
     let door = Door::open().await;
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;

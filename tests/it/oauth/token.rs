@@ -3,9 +3,22 @@
 use reqwest::Method;
 
 use super::door::{CALLBACK, Door, assert_refused, pair};
-use crate::harness::answer;
+use crate::harness::{answer, on_every_engine};
 
-#[tokio::test]
+on_every_engine!(
+    oauth_044_post_only_with_or_without_slash,
+    oauth_045_forms_only,
+    oauth_046_067_the_query_never_counts,
+    oauth_047_a_repeated_parameter_is_refused_even_if_equal,
+    oauth_048_empty_is_absent_and_unknown_is_ignored,
+    oauth_049_bodies_are_read_strictly,
+    oauth_050_grant_types,
+    oauth_051_the_client_is_judged_first,
+    oauth_053_054_056_a_success_is_as_documented,
+    oauth_055_tokens_are_long_and_of_the_b64token_alphabet,
+    oauth_121_a_database_that_is_down_is_told_without_internals,
+);
+
 async fn oauth_044_post_only_with_or_without_slash() {
     let door = Door::open().await;
     for path in ["/piesync/oauth/token/", "/piesync/oauth/token"] {
@@ -19,7 +32,6 @@ async fn oauth_044_post_only_with_or_without_slash() {
     }
 }
 
-#[tokio::test]
 async fn oauth_045_forms_only() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -36,7 +48,6 @@ async fn oauth_045_forms_only() {
     assert_eq!(with("APPLICATION/x-www-form-urlencoded; charset=utf-8").await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_046_067_the_query_never_counts() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -52,7 +63,6 @@ async fn oauth_046_067_the_query_never_counts() {
     assert_eq!(door.redeem(&code).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_047_a_repeated_parameter_is_refused_even_if_equal() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -66,7 +76,6 @@ async fn oauth_047_a_repeated_parameter_is_refused_even_if_equal() {
     assert_eq!(door.redeem(&code).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_048_empty_is_absent_and_unknown_is_ignored() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -82,7 +91,6 @@ async fn oauth_048_empty_is_absent_and_unknown_is_ignored() {
     assert_refused(&door.token(&[("grant_type", "")]).await, 400, "invalid_request");
 }
 
-#[tokio::test]
 async fn oauth_049_bodies_are_read_strictly() {
     let door = Door::open().await;
     let code = door.code().await;
@@ -100,7 +108,6 @@ async fn oauth_049_bodies_are_read_strictly() {
     assert_eq!(send(spelt).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_050_grant_types() {
     let door = Door::open().await;
     assert_refused(&door.token(&[("code", "x")]).await, 400, "invalid_request");
@@ -109,7 +116,6 @@ async fn oauth_050_grant_types() {
     }
 }
 
-#[tokio::test]
 async fn oauth_051_the_client_is_judged_first() {
     let door = Door::open().await;
     for form in [&[("grant_type", "x")][..], &[], &[("grant_type", "authorization_code"), ("code", "x")]] {
@@ -118,7 +124,6 @@ async fn oauth_051_the_client_is_judged_first() {
     }
 }
 
-#[tokio::test]
 async fn oauth_053_054_056_a_success_is_as_documented() {
     let door = Door::open().await;
     let redeemed = door.redeem(&door.code().await).await;
@@ -139,7 +144,6 @@ async fn oauth_053_054_056_a_success_is_as_documented() {
     }
 }
 
-#[tokio::test]
 async fn oauth_055_tokens_are_long_and_of_the_b64token_alphabet() {
     let door = Door::open().await;
     let (access, refresh) = door.tokens().await;
@@ -151,7 +155,6 @@ async fn oauth_055_tokens_are_long_and_of_the_b64token_alphabet() {
     assert!(!door.opens(&access).await);
 }
 
-#[tokio::test]
 async fn oauth_121_a_database_that_is_down_is_told_without_internals() {
     let door = Door::open().await;
     door.gate.store.close().await;

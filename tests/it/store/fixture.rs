@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use crate::harness::clock::ManualClock;
 use crate::harness::entropy::SeededEntropy;
 use crate::harness::make;
+use crate::harness::postgres::Database;
 
 /// Stamps cases over every engine: each becomes a test under the engine's name. A case that is not listed is dead code,
 /// and so a warning.
@@ -30,6 +31,17 @@ macro_rules! engines {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
                     let fixture = $crate::store::fixture::Fixture::sqlite().await;
+                    super::$case(&fixture).await;
+                    fixture.store.close().await;
+                }
+            )*
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let fixture = $crate::store::fixture::Fixture::postgres().await;
                     super::$case(&fixture).await;
                     fixture.store.close().await;
                 }
@@ -61,12 +73,24 @@ impl Fixture {
         Self::new(store, Box::new(directory))
     }
 
+    /// A store in a PostgreSQL database of its own.
+    pub async fn postgres() -> Self {
+        let database = Database::new();
+        let store = leadgate::store::open(&database.url(), Purpose::Serve).await.unwrap();
+        Self::new(store, Box::new(database))
+    }
+
     /// A fixture around a store that is open, and the data that it needs.
     pub fn new(store: SharedStore, data: Box<dyn Any + Send + Sync>) -> Self {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let listener = heard.clone();
         store.signals().listen(move |signal| listener.lock().unwrap().push(signal));
         Self { store, clock: ManualClock::new(), entropy: SeededEntropy::new(1), heard, _data: data }
+    }
+
+    /// The same with other random numbers: beside another fixture on the same data, it must not draw the same ids.
+    pub fn seeded(self, seed: u64) -> Self {
+        Self { entropy: SeededEntropy::new(seed), ..self }
     }
 
     /// The signals since this was last asked.

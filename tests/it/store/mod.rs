@@ -1,5 +1,6 @@
 //! The store's suite: what its traits say, sentence by sentence. Each case is written once and stamped over every engine;
-//! `sqlite_files` alone is about one engine's own matters.
+//! `sqlite_files` and
+//! `postgres_nodes` are about one engine's own matters.
 
 mod fixture;
 
@@ -10,6 +11,7 @@ mod lifecycle;
 mod oauth;
 mod outbox;
 mod outcomes;
+mod postgres_nodes;
 mod purge;
 mod replay;
 mod sqlite_files;

@@ -1,0 +1,24 @@
+//! Leads, and what each change of one causes.
+
+mod apply;
+pub(super) mod rows;
+
+use async_trait::async_trait;
+
+use super::PostgresStore;
+use super::transaction::Durability::Full;
+use super::transaction::{snapshot, write};
+use crate::model::lead::{Activity, Lead, LeadCommand, LeadOutcome};
+use crate::model::{LeadId, SiteId};
+use crate::store::{Leads, Result};
+
+#[async_trait]
+impl Leads for PostgresStore {
+    async fn apply_lead_change(&self, command: LeadCommand) -> Result<LeadOutcome> {
+        write!(self, Full, tx => apply::apply(&tx, &command))
+    }
+
+    async fn lead(&self, site: SiteId, lead: LeadId) -> Result<Option<(Lead, Vec<Activity>)>> {
+        snapshot!(self, tx => rows::with_activities(&tx, site, lead))
+    }
+}

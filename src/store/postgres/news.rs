@@ -1,0 +1,189 @@
+//! News between nodes: what one commits, the others hear through LISTEN and NOTIFY, within moments. Polling is the net.
+//!
+//! A node tells itself before it answers its caller, and hears the others on a connection of its own. That there is work
+//! is told after the commit, and not by each commit: PostgreSQL lets only one transaction with a NOTIFY commit at a time.
+//! That a subscription was recalled must not get lost: it is told by its own transaction.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::sync::CancellationToken;
+
+use super::server::Server;
+use super::statements::{Db, RowResult, params};
+use crate::model::SubscriptionId;
+use crate::store::{Result, Signal, Signals};
+
+type Tls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
+/// Between two tellings that there is work.
+const PACE: Duration = Duration::from_millis(20);
+
+/// Before another attempt to connect.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What a node tells and hears.
+pub(super) struct News {
+    /// Tells our own notifications from those of others.
+    node: String,
+    signals: Arc<Signals>,
+    /// How often there was work, and of how much of it the others know.
+    work: AtomicU64,
+    told: AtomicU64,
+    wake: Notify,
+    closing: CancellationToken,
+}
+
+impl News {
+    pub(super) fn new(node: String, signals: Arc<Signals>) -> Self {
+        let closing = CancellationToken::new();
+        Self { node, signals, work: 0.into(), told: 0.into(), wake: Notify::new(), closing }
+    }
+
+    /// Writes what must not get lost into the transaction that caused it.
+    pub(super) async fn write(&self, db: &Db, signals: &[Signal]) -> Result<()> {
+        for signal in signals {
+            if let Signal::Recalled(subscription) = signal {
+                let news = format!("{} {subscription}", self.node);
+                db.run("SELECT pg_notify('leadgate', $1)", params![news]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells this process what was committed, and has the other nodes told.
+    pub(super) fn tell(&self, signals: &[Signal]) {
+        for signal in signals {
+            self.send(*signal);
+        }
+        if signals.contains(&Signal::Work) {
+            self.work.fetch_add(1, Ordering::Release);
+            self.wake.notify_one();
+        }
+    }
+
+    /// The store outlives a listener that panics.
+    fn send(&self, signal: Signal) {
+        if catch_unwind(AssertUnwindSafe(|| self.signals.send(signal))).is_err() {
+            tracing::error!(?signal, "a listener panicked");
+        }
+    }
+
+    fn hear(&self, news: &str) {
+        match news.split_once(' ') {
+            Some((node, _)) if node == self.node => {}
+            Some((_, "work")) => self.send(Signal::Work),
+            Some((_, id)) => match id.parse::<SubscriptionId>() {
+                Ok(subscription) => self.send(Signal::Recalled(subscription)),
+                Err(_) => tracing::debug!("news that this version does not understand"),
+            },
+            None => {}
+        }
+    }
+
+    /// Tells and hears until [`News::close`], through reconnects.
+    pub(super) async fn run(self: Arc<Self>, server: Server, mut line: Line) {
+        loop {
+            tokio::select! {
+                () = self.closing.cancelled() => break,
+                ended = self.hold(&mut line) => if let Err(error) = ended {
+                    tracing::warn!(%error, "the line to the other nodes is cut; they are polled meanwhile");
+                },
+            }
+            line = tokio::select! {
+                () = self.closing.cancelled() => return,
+                line = reconnect(&server) => line,
+            };
+            tracing::info!("the line to the other nodes stands again");
+            // Whatever was missed, there may be work.
+            self.send(Signal::Work);
+        }
+        let last = self.tell_work(&line.client);
+        tokio::select! {
+            _ = listen(&mut line.connection, |_| {}) => {}
+            told = last => if let Err(error) = told {
+                tracing::debug!(%error, "the other nodes were not told of the last work");
+            },
+        }
+    }
+
+    async fn hold(&self, line: &mut Line) -> RowResult<()> {
+        let Line { client, connection } = line;
+        tokio::select! {
+            ended = listen(connection, |news| self.hear(news)) => ended,
+            failed = self.speak(client) => failed,
+        }
+    }
+
+    async fn speak(&self, client: &Client) -> RowResult<()> {
+        loop {
+            self.wake.notified().await;
+            self.tell_work(client).await?;
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    async fn tell_work(&self, client: &Client) -> RowResult<()> {
+        let work = self.work.load(Ordering::Acquire);
+        if work != self.told.load(Ordering::Acquire) {
+            client.execute("SELECT pg_notify('leadgate', $1)", &[&format!("{} work", self.node)]).await?;
+            // Only now: if this is cut off, it is told again.
+            self.told.store(work, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Ends [`News::run`], once what is known is told.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+    }
+}
+
+/// A connection that listens.
+pub(super) struct Line {
+    client: Client,
+    connection: Connection<Socket, Tls>,
+}
+
+impl Line {
+    /// Connects; when this returns, nothing that others tell is missed.
+    pub(super) async fn open(server: &Server) -> RowResult<Self> {
+        let (config, tls) = server.config();
+        let (client, mut connection) = config.connect(tls).await?;
+        // Losing news with the machine loses nothing: after a restart everybody looks.
+        let listening = client.batch_execute("SET synchronous_commit = off; LISTEN leadgate");
+        tokio::select! {
+            biased;
+            listening = listening => listening?,
+            ended = listen(&mut connection, |_| {}) => ended?,
+        }
+        Ok(Self { client, connection })
+    }
+}
+
+async fn reconnect(server: &Server) -> Line {
+    loop {
+        match Line::open(server).await {
+            Ok(line) => return line,
+            Err(error) => tracing::debug!(%error, "the line to the other nodes is still cut"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Drives the connection, and passes on what is heard.
+async fn listen(connection: &mut Connection<Socket, Tls>, hear: impl Fn(&str)) -> RowResult<()> {
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(news) = message? {
+            hear(news.payload());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! Grants, codes and tokens. The model judges; this file loads what it judges by, and keeps what it decided.
+//!
+//! Whoever spends a code or token locks its grant first: so twenty at once are judged one after the other.
+
+use async_trait::async_trait;
+use tokio_postgres::Row;
+
+use super::statements::{Db, RowResult, params};
+use super::transaction::Durability::Full;
+use super::transaction::{Tx, write};
+use super::values::{At, at, count, maybe_at};
+use super::{PostgresStore, locks, partners, sites};
+use crate::model::oauth::{
+    AccessGrant, GrantRefused, Granted, Honoured, Issued, NewCode, NewTokens, Redemption, Rotation, StoredCode,
+    StoredRefresh,
+};
+use crate::model::token::{Access, Hashed};
+use crate::model::{GrantId, PartnerId, Scopes, SiteId, Timestamp, UserId};
+use crate::store::{OAuth, Result};
+
+pub(super) const ACCESS_GRANT: &str =
+    "SELECT t.scopes, t.expires_at, g.id AS grant_id, g.partner_id, g.user_id, p.slug,
+            s.site_uuid, s.domain, s.created_at
+     FROM access_tokens t
+     JOIN grants g ON g.site_uuid = t.site_uuid AND g.id = t.grant_id
+     JOIN partners p ON p.id = g.partner_id
+     JOIN sites s ON s.site_uuid = g.site_uuid
+     WHERE t.hash = $1 AND t.expires_at > $2
+       AND g.revoked_at IS NULL AND p.removed_at IS NULL AND s.removed_at IS NULL";
+
+const LOCK_BY_CODE: &str = "SELECT 1 FROM grants g
+     JOIN authorization_codes c ON c.site_uuid = g.site_uuid AND c.grant_id = g.id
+     WHERE c.hash = $1 FOR UPDATE OF g";
+
+const CODE: &str = "SELECT g.*, c.redirect_uri, c.challenge, c.expires_at, c.used_at
+     FROM authorization_codes c JOIN grants g ON g.site_uuid = c.site_uuid AND g.id = c.grant_id WHERE c.hash = $1";
+
+const LOCK_BY_REFRESH: &str = "SELECT 1 FROM grants g
+     JOIN refresh_tokens t ON t.site_uuid = g.site_uuid AND t.grant_id = g.id
+     WHERE t.hash = $1 FOR UPDATE OF g";
+
+const REFRESH: &str = "SELECT g.*, t.generation AS token_generation, t.expires_at
+     FROM refresh_tokens t JOIN grants g ON g.site_uuid = t.site_uuid AND g.id = t.grant_id WHERE t.hash = $1";
+
+#[async_trait]
+impl OAuth for PostgresStore {
+    async fn issue_code(&self, code: NewCode) -> Result<Issued> {
+        write!(self, Full, tx => issue(&tx, &code))
+    }
+
+    async fn redeem_code(&self, redemption: Redemption) -> Result<std::result::Result<Granted, GrantRefused>> {
+        write!(self, Full, tx => redeem(&tx, &redemption))
+    }
+
+    async fn rotate_refresh(&self, rotation: Rotation) -> Result<std::result::Result<Granted, GrantRefused>> {
+        write!(self, Full, tx => rotate(&tx, &rotation))
+    }
+
+    async fn access_grant(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
+        access_grant(&self.read().await?, token, now).await
+    }
+}
+
+/// What a code or token says of the grant it belongs to.
+struct Family {
+    site: SiteId,
+    grant: GrantId,
+    user: UserId,
+    scopes: Scopes,
+}
+
+fn family(row: &Row) -> RowResult<Family> {
+    Ok(Family {
+        site: row.try_get("site_uuid")?,
+        grant: row.try_get("id")?,
+        user: row.try_get("user_id")?,
+        scopes: row.try_get("scopes")?,
+    })
+}
+
+async fn issue(tx: &Tx, code: &NewCode) -> Result<Issued> {
+    locks::take_flow(tx, code.flow).await?;
+    if tx.any("SELECT 1 FROM grants WHERE flow = $1", params![code.flow]).await? {
+        return Ok(Issued::AlreadyApproved);
+    }
+    // Partner, site and user stay until the grant is there: whoever removes them then finds it.
+    let kept = partners::keep(tx, code.partner).await?
+        && sites::keep(tx, code.site).await?
+        && tx.any("SELECT 1 FROM users WHERE id = $1 FOR SHARE", params![code.user]).await?;
+    if !kept || !owns(tx, code.site, code.user).await? {
+        return Ok(Issued::NotOwner);
+    }
+    tx.run(
+        "INSERT INTO grants (id, flow, site_uuid, partner_id, user_id, scopes, rotated_at, created_at, ends_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+        params![code.grant, code.flow, code.site, code.partner, code.user, code.scopes, At(code.now), At(code.expires)],
+    )
+    .await?;
+    tx.run(
+        "INSERT INTO authorization_codes (site_uuid, hash, grant_id, redirect_uri, challenge, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![code.site, code.code, code.grant, code.redirect_uri, code.challenge, At(code.expires)],
+    )
+    .await?;
+    Ok(Issued::Code)
+}
+
+async fn owns(db: &Db, site: SiteId, user: UserId) -> Result<bool> {
+    db.any(sites::OWNS, params![site, user]).await
+}
+
+async fn redeem(tx: &Tx, redemption: &Redemption) -> Result<std::result::Result<Granted, GrantRefused>> {
+    tx.any(LOCK_BY_CODE, params![redemption.code]).await?;
+    let found = tx.one(CODE, params![redemption.code], |row| Ok((stored_code(row)?, family(row)?))).await?;
+    let Some((mut stored, family)) = found else { return Ok(Err(GrantRefused::Unknown)) };
+    stored.owned = owns(tx, family.site, family.user).await?;
+    if let Err(refused) = stored.judge(redemption) {
+        return refuse(tx, &family, refused, redemption.now).await;
+    }
+    let sql = "UPDATE authorization_codes SET used_at = $3 WHERE site_uuid = $1 AND hash = $2";
+    tx.run(sql, params![family.site, redemption.code, At(redemption.now)]).await?;
+    let sql = "UPDATE grants SET rotated_at = $3 WHERE site_uuid = $1 AND id = $2";
+    tx.run(sql, params![family.site, family.grant, At(redemption.now)]).await?;
+    store_tokens(tx, &redemption.tokens, &family, 0, family.scopes).await?;
+    granted(tx, &family, family.scopes).await
+}
+
+fn stored_code(row: &Row) -> RowResult<StoredCode> {
+    Ok(StoredCode {
+        partner: row.try_get("partner_id")?,
+        redirect_uri: row.try_get("redirect_uri")?,
+        challenge: row.try_get("challenge")?,
+        expires: at(row, "expires_at")?,
+        used: maybe_at(row, "used_at")?.is_some(),
+        revoked: maybe_at(row, "revoked_at")?.is_some(),
+        owned: false,
+    })
+}
+
+async fn rotate(tx: &Tx, rotation: &Rotation) -> Result<std::result::Result<Granted, GrantRefused>> {
+    tx.any(LOCK_BY_REFRESH, params![rotation.refresh]).await?;
+    let found = tx.one(REFRESH, params![rotation.refresh], |row| Ok((stored_refresh(row)?, family(row)?))).await?;
+    let Some((mut stored, family)) = found else { return Ok(Err(GrantRefused::Unknown)) };
+    stored.owned = owns(tx, family.site, family.user).await?;
+    let generation = match stored.judge(rotation) {
+        Err(refused) => return refuse(tx, &family, refused, rotation.now).await,
+        Ok(Honoured::Repeat) => stored.current,
+        Ok(Honoured::Advance) => {
+            let sql = "UPDATE grants SET generation = generation + 1, rotated_at = $3 WHERE site_uuid = $1 AND id = $2";
+            tx.run(sql, params![family.site, family.grant, At(rotation.now)]).await?;
+            stored.current + 1
+        }
+    };
+    let scopes = rotation.scopes.unwrap_or(family.scopes);
+    store_tokens(tx, &rotation.tokens, &family, generation, scopes).await?;
+    granted(tx, &family, scopes).await
+}
+
+fn stored_refresh(row: &Row) -> RowResult<StoredRefresh> {
+    Ok(StoredRefresh {
+        partner: row.try_get("partner_id")?,
+        generation: count(row, "token_generation")?,
+        expires: at(row, "expires_at")?,
+        current: count(row, "generation")?,
+        rotated: at(row, "rotated_at")?,
+        scopes: row.try_get("scopes")?,
+        revoked: maybe_at(row, "revoked_at")?.is_some(),
+        owned: false,
+    })
+}
+
+/// A refusal is committed like a success: a replay revokes the grant.
+async fn refuse(
+    tx: &Tx,
+    family: &Family,
+    refused: GrantRefused,
+    now: Timestamp,
+) -> Result<std::result::Result<Granted, GrantRefused>> {
+    if refused == GrantRefused::Replayed {
+        let sql = "UPDATE grants SET revoked_at = $3, ends_at = $3
+             WHERE site_uuid = $1 AND id = $2 AND revoked_at IS NULL";
+        tx.run(sql, params![family.site, family.grant, At(now)]).await?;
+    }
+    Ok(Err(refused))
+}
+
+async fn store_tokens(tx: &Tx, tokens: &NewTokens, family: &Family, generation: u32, scopes: Scopes) -> Result<()> {
+    tx.run(
+        "INSERT INTO access_tokens (site_uuid, hash, grant_id, scopes, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        params![family.site, tokens.access, family.grant, scopes, At(tokens.access_expires)],
+    )
+    .await?;
+    tx.run(
+        "INSERT INTO refresh_tokens (site_uuid, hash, grant_id, generation, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        params![family.site, tokens.refresh, family.grant, i64::from(generation), At(tokens.refresh_expires)],
+    )
+    .await?;
+    let end = tokens.access_expires.max(tokens.refresh_expires);
+    let sql = "UPDATE grants SET ends_at = greatest(ends_at, $3) WHERE site_uuid = $1 AND id = $2";
+    tx.run(sql, params![family.site, family.grant, At(end)]).await?;
+    Ok(())
+}
+
+async fn granted(db: &Db, family: &Family, scopes: Scopes) -> Result<std::result::Result<Granted, GrantRefused>> {
+    Ok(match sites::find(db, family.site).await? {
+        Some(site) => Ok(Granted { scopes, site }),
+        // It was removed in this moment; what was stored for it is revoked.
+        None => Err(GrantRefused::Revoked),
+    })
+}
+
+async fn access_grant(db: &Db, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
+    db.one(ACCESS_GRANT, params![token, At(now)], |row| {
+        Ok(AccessGrant {
+            grant: row.try_get("grant_id")?,
+            partner: row.try_get("partner_id")?,
+            slug: row.try_get("slug")?,
+            site: sites::site(row)?,
+            user: row.try_get("user_id")?,
+            scopes: row.try_get("scopes")?,
+            expires: at(row, "expires_at")?,
+        })
+    })
+    .await
+}
+
+/// Revokes every grant for a site.
+pub(super) async fn revoke_of_site(tx: &Tx, site: SiteId, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE grants SET revoked_at = $2, ends_at = $2 WHERE site_uuid = $1 AND revoked_at IS NULL";
+    tx.run(sql, params![site, At(now)]).await?;
+    Ok(())
+}
+
+/// Revokes every grant to a partner.
+pub(super) async fn revoke_of_partner(tx: &Tx, partner: PartnerId, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE grants SET revoked_at = $2, ends_at = $2 WHERE partner_id = $1 AND revoked_at IS NULL";
+    tx.run(sql, params![partner, At(now)]).await?;
+    Ok(())
+}

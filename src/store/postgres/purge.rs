@@ -1,0 +1,126 @@
+//! Deleting what is over, a little at a time, one node at a time.
+//!
+//! Each statement says twice what may go: once to find rows, and once for rows that were changed in the meantime.
+
+use std::time::Duration;
+
+use super::deliveries::lane;
+use super::locks;
+use super::statements::params;
+use super::transaction::Tx;
+use super::values::{At, at, rows};
+use crate::model::{SiteId, SubscriptionId, Timestamp};
+use crate::store::Result;
+
+/// How long a grant of which nothing is alive is kept: it remembers that its authorization request was approved, for
+/// longer than any such request lives.
+const GRANT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is deleted when its own time is over, at most `$2` rows of each.
+pub(super) const EXPIRED: [&str; 4] = [
+    "DELETE FROM sessions WHERE expires_at <= $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM sessions WHERE expires_at <= $1 LIMIT $2))",
+    "DELETE FROM idempotency_keys WHERE expires_at <= $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM idempotency_keys WHERE expires_at <= $1 LIMIT $2))",
+    "DELETE FROM access_tokens WHERE expires_at <= $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM access_tokens WHERE expires_at <= $1 LIMIT $2))",
+    "DELETE FROM refresh_tokens WHERE expires_at <= $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM refresh_tokens WHERE expires_at <= $1 LIMIT $2))",
+];
+
+/// Grants that ended before `$1`; their codes go with them.
+pub(super) const ENDED_GRANTS: &str = "DELETE FROM grants WHERE ends_at < $1
+     AND ctid = ANY(ARRAY(SELECT ctid FROM grants WHERE ends_at < $1 LIMIT $2))";
+
+/// Deliveries that finished before `$1`; their bodies and attempts go with them.
+pub(super) const FINISHED: &str = "DELETE FROM deliveries WHERE finished_at < $1
+     AND ctid = ANY(ARRAY(SELECT ctid FROM deliveries WHERE finished_at < $1 LIMIT $2))";
+
+/// What a removed site (`$1`) left, at most `$2` rows of each.
+pub(super) const LEFT_BY_SITE: [&str; 7] = [
+    "DELETE FROM deliveries WHERE site_uuid = $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM deliveries WHERE site_uuid = $1 LIMIT $2))",
+    "DELETE FROM activities WHERE site_uuid = $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM activities WHERE site_uuid = $1 LIMIT $2))",
+    "DELETE FROM lead_aliases WHERE site_uuid = $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM lead_aliases WHERE site_uuid = $1 LIMIT $2))",
+    "DELETE FROM leads WHERE site_uuid = $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM leads WHERE site_uuid = $1 LIMIT $2))",
+    "DELETE FROM idempotency_keys WHERE site_uuid = $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM idempotency_keys WHERE site_uuid = $1 LIMIT $2))",
+    "DELETE FROM grants WHERE site_uuid = $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM grants WHERE site_uuid = $1 LIMIT $2))",
+    "DELETE FROM subscriptions WHERE site_uuid = $1 AND removed_at IS NOT NULL
+         AND ctid = ANY(ARRAY(SELECT ctid FROM subscriptions WHERE site_uuid = $1 AND removed_at IS NOT NULL LIMIT $2))",
+];
+
+/// Deletes at most `limit` rows, not counting those that belong to them; see [`crate::store::Store::purge`]. Nothing, if
+/// another node is at it.
+pub(super) async fn purge(tx: &Tx, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize> {
+    if !locks::try_purge(tx).await? {
+        return Ok(0);
+    }
+    let mut purge = Purge { tx, now, left: limit };
+    purge.sweep_removed_subscriptions().await?;
+    purge.delete_expired(finished_before).await?;
+    purge.delete_removed_sites().await?;
+    Ok(limit - purge.left)
+}
+
+struct Purge<'a> {
+    tx: &'a Tx,
+    now: Timestamp,
+    /// How many rows may still be deleted.
+    left: usize,
+}
+
+impl Purge<'_> {
+    /// Writes down that what waited for removed subscriptions is cancelled, in the order of their removal.
+    async fn sweep_removed_subscriptions(&mut self) -> Result<()> {
+        let sql = "SELECT id, removed_at FROM subscriptions WHERE removed_at IS NOT NULL AND NOT swept
+             ORDER BY removed_at LIMIT $1";
+        let unswept: Vec<(SubscriptionId, Timestamp)> =
+            self.tx.all(sql, params![rows(self.left)], |row| Ok((row.try_get("id")?, at(row, "removed_at")?))).await?;
+        for (subscription, removed) in unswept {
+            self.left -= lane::cancel_waiting(self.tx, subscription, removed, self.now, self.left).await?;
+            if self.left == 0 {
+                break;
+            }
+            // Something may still be under a lease; then it is looked at again.
+            let sql = "UPDATE subscriptions SET swept = TRUE WHERE id = $1 AND NOT EXISTS
+                 (SELECT 1 FROM deliveries WHERE subscription_id = $1 AND state = 'waiting')";
+            self.tx.run(sql, params![subscription]).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_expired(&mut self, finished_before: Timestamp) -> Result<()> {
+        for sql in EXPIRED {
+            self.delete(sql, self.now).await?;
+        }
+        self.delete(ENDED_GRANTS, self.now.checked_sub(GRANT_KEPT).unwrap_or(Timestamp::MIN)).await?;
+        self.delete(FINISHED, finished_before).await
+    }
+
+    /// Runs a statement that deletes rows whose time is before `cutoff`.
+    async fn delete(&mut self, sql: &str, cutoff: Timestamp) -> Result<()> {
+        self.left -= self.tx.run(sql, params![At(cutoff), rows(self.left)]).await?;
+        Ok(())
+    }
+
+    /// The site's own row goes last, once nothing of it is left: until then its UUID stays taken.
+    async fn delete_removed_sites(&mut self) -> Result<()> {
+        let sql = "SELECT site_uuid FROM sites WHERE removed_at IS NOT NULL ORDER BY removed_at LIMIT $1";
+        let removed: Vec<SiteId> = self.tx.all(sql, params![rows(self.left)], |row| row.try_get("site_uuid")).await?;
+        for site in removed {
+            for sql in LEFT_BY_SITE {
+                self.left -= self.tx.run(sql, params![site, rows(self.left)]).await?;
+            }
+            if self.left == 0 {
+                break;
+            }
+            self.left -= self.tx.run("DELETE FROM sites WHERE site_uuid = $1", params![site]).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! A connection of the pool, and shorthands for running prepared statements on it. Each text is prepared once for each
+//! connection.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadpool_postgres::Object;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, ToStatement};
+
+use super::error::{is_conflict, too_slow};
+use super::server::ANSWER;
+use crate::store::Result;
+
+/// What reading a row comes to.
+pub(super) type RowResult<T> = std::result::Result<T, tokio_postgres::Error>;
+
+/// Values for a statement's parameters.
+pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// References to values, as a statement's parameters.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { &[$(&$value as &(dyn tokio_postgres::types::ToSql + Sync)),*] };
+}
+pub(super) use params;
+
+/// A connection, borrowed from the pool.
+pub(super) struct Db {
+    /// `None` only while it is dropped.
+    client: Option<Object>,
+    /// Set when the connection is in an unknown state: it is not given back to the pool then.
+    spoilt: AtomicBool,
+    /// Set when a statement failed because of other transactions.
+    conflict: AtomicBool,
+    /// Given back last.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Db {
+    pub(super) fn new(client: Object, permit: OwnedSemaphorePermit) -> Self {
+        Self { client: Some(client), spoilt: false.into(), conflict: false.into(), _permit: permit }
+    }
+
+    fn client(&self) -> &Object {
+        self.client.as_ref().expect("taken only when dropped")
+    }
+
+    /// Runs a statement that returns no rows; the number of rows that it changed.
+    pub(super) async fn run(&self, sql: &str, params: Params<'_>) -> Result<usize> {
+        let statement = self.prepared(sql).await?;
+        let changed = self.answer(self.client().execute(&statement, params)).await?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    /// The first row, if there is one.
+    pub(super) async fn one<T>(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+        read: impl FnOnce(&Row) -> RowResult<T>,
+    ) -> Result<Option<T>> {
+        let rows = self.rows(sql, params).await?;
+        Ok(rows.first().map(read).transpose()?)
+    }
+
+    /// All rows.
+    pub(super) async fn all<T>(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+        read: impl FnMut(&Row) -> RowResult<T>,
+    ) -> Result<Vec<T>> {
+        let rows = self.rows(sql, params).await?;
+        Ok(rows.iter().map(read).collect::<RowResult<_>>()?)
+    }
+
+    /// Whether there is a row.
+    pub(super) async fn any(&self, sql: &str, params: Params<'_>) -> Result<bool> {
+        Ok(!self.rows(sql, params).await?.is_empty())
+    }
+
+    /// Runs statements without parameters and results.
+    pub(super) async fn batch(&self, sql: &str) -> Result<()> {
+        self.answer(self.client().batch_execute(sql)).await
+    }
+
+    async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        let statement = self.prepared(sql).await?;
+        self.answer(self.client().query(&statement, params)).await
+    }
+
+    async fn prepared(&self, sql: &str) -> Result<impl ToStatement + use<>> {
+        self.answer(self.client().prepare_cached(sql)).await
+    }
+
+    /// Waits for the server's answer, but not for ever: a server that is cut off does not even refuse.
+    async fn answer<T>(&self, answer: impl Future<Output = RowResult<T>>) -> Result<T> {
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                if is_conflict(&error) {
+                    self.conflict.store(true, Ordering::Relaxed);
+                }
+                Err(error.into())
+            }
+            Err(_) => {
+                self.spoil();
+                Err(too_slow())
+            }
+        }
+    }
+
+    /// Keeps the connection from being used again.
+    pub(super) fn spoil(&self) {
+        self.spoilt.store(true, Ordering::Relaxed);
+    }
+
+    /// It can be used again after all.
+    pub(super) fn mend(&self) {
+        self.spoilt.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a statement failed because of other transactions.
+    pub(super) fn met_conflict(&self) -> bool {
+        self.conflict.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        let client = self.client.take();
+        if self.spoilt.load(Ordering::Relaxed) {
+            // Taken out of the pool, and closed: the server rolls back what was open.
+            drop(client.map(Object::take));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Subscriptions: at most one per partner and site, except in old data.
+
+use async_trait::async_trait;
+use tokio_postgres::Row;
+
+use super::deliveries::lane;
+use super::statements::{Db, RowResult, params};
+use super::transaction::Durability::Full;
+use super::transaction::{Tx, write};
+use super::values::{At, at, maybe_at};
+use super::{PostgresStore, locks, partners, sites};
+use crate::model::seal::Sealed;
+use crate::model::subscription::Subscription;
+use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp};
+use crate::store::{Found, NewSubscription, Replaced, Result, Signal, Subscriptions};
+
+/// The live ones of a partner and a site, the oldest first.
+pub(super) const LIVE: &str = "SELECT * FROM subscriptions
+     WHERE site_uuid = $1 AND partner_id = $2 AND removed_at IS NULL ORDER BY created_at, seq";
+
+/// How many waiting deliveries are cancelled together with their subscription. The rest is as good as cancelled, since
+/// nothing is sent for a removed subscription, and purge sweeps it up; so a large backlog does not hold the site for long.
+const CANCELLED_AT_ONCE: usize = 2000;
+
+#[async_trait]
+impl Subscriptions for PostgresStore {
+    async fn subscription(&self, partner: PartnerId, site: SiteId) -> Result<Found> {
+        let mut live = live(&self.read().await?, partner, site).await?;
+        Ok(match (live.pop(), live.is_empty()) {
+            (None, _) => Found::None,
+            (Some(one), true) => Found::One(Box::new(one)),
+            (Some(_), false) => Found::Several,
+        })
+    }
+
+    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {
+        write!(self, Full, tx => replace(&tx, &subscription))
+    }
+
+    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<bool> {
+        write!(self, Full, tx => remove(&tx, partner, site, now))
+    }
+
+    async fn import_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {
+        write!(self, Full, tx => import(&tx, &subscription))
+    }
+}
+
+async fn live(db: &Db, partner: PartnerId, site: SiteId) -> Result<Vec<Subscription>> {
+    db.all(LIVE, params![site, partner], subscription).await
+}
+
+fn subscription(row: &Row) -> RowResult<Subscription> {
+    Ok(Subscription {
+        id: row.try_get("id")?,
+        site: row.try_get("site_uuid")?,
+        partner: row.try_get("partner_id")?,
+        url: row.try_get("url")?,
+        secret: row.try_get("secret")?,
+        paused: maybe_at(row, "paused_at")?,
+        created: at(row, "created_at")?,
+        updated: at(row, "updated_at")?,
+    })
+}
+
+async fn replace(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
+    if !can_subscribe(tx, new).await? {
+        return Ok(Replaced::NoSuchSite);
+    }
+    let live = live(tx, new.partner, new.site).await?;
+    match live.split_first() {
+        None => insert(tx, new).await?,
+        Some((oldest, others)) => {
+            let others: Vec<_> = others.iter().map(|other| (other.site, other.id)).collect();
+            remove_all(tx, &others, new.now).await?;
+            update(tx, oldest, new).await?;
+        }
+    }
+    Ok(Replaced::Done)
+}
+
+async fn remove(tx: &Tx, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<bool> {
+    locks::take_sites(tx, &[site]).await?;
+    let live: Vec<_> = live(tx, partner, site).await?.iter().map(|live| (live.site, live.id)).collect();
+    remove_all(tx, &live, now).await?;
+    Ok(!live.is_empty())
+}
+
+async fn import(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
+    if !can_subscribe(tx, new).await? {
+        return Ok(Replaced::NoSuchSite);
+    }
+    insert(tx, new).await.map(|()| Replaced::Done)
+}
+
+/// Whether site and partner are there. A partner that was removed a moment ago learns what one without a site learns. If
+/// so, both stay, and nobody else changes who receives the site's leads.
+async fn can_subscribe(tx: &Tx, new: &NewSubscription) -> Result<bool> {
+    let partner = partners::keep(tx, new.partner).await?;
+    locks::take_sites(tx, &[new.site]).await?;
+    Ok(partner && sites::find(tx, new.site).await?.is_some())
+}
+
+async fn insert(tx: &Tx, new: &NewSubscription) -> Result<()> {
+    tx.run(
+        "INSERT INTO subscriptions (id, site_uuid, partner_id, url, secret, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        params![new.id, new.site, new.partner, new.url, new.secret, At(new.now)],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn update(tx: &Tx, old: &Subscription, new: &NewSubscription) -> Result<()> {
+    tx.run(
+        "UPDATE subscriptions SET url = $3, secret = $4, updated_at = $5, paused_at = NULL
+         WHERE site_uuid = $1 AND id = $2",
+        params![old.site, old.id, new.url, new.secret, At(new.now)],
+    )
+    .await?;
+    if old.url != new.url || old.secret != new.secret {
+        tx.signal(Signal::Recalled(old.id));
+    }
+    if old.paused.is_some() {
+        tx.signal(Signal::Work);
+    }
+    Ok(())
+}
+
+/// Removes subscriptions, and cancels what waits for them; see [`CANCELLED_AT_ONCE`]. The rows stay, because the delivery
+/// log names them; their secrets do not. The caller has taken their sites.
+pub(super) async fn remove_all(tx: &Tx, subscriptions: &[(SiteId, SubscriptionId)], now: Timestamp) -> Result<()> {
+    let mut budget = CANCELLED_AT_ONCE;
+    for (site, id) in subscriptions {
+        tx.run(
+            "UPDATE subscriptions SET removed_at = $3, secret = $4, next_due_at = NULL
+             WHERE site_uuid = $1 AND id = $2",
+            params![site, id, At(now), Sealed::from_bytes(Vec::new())],
+        )
+        .await?;
+        budget -= lane::cancel_waiting(tx, *id, now, now, budget).await?;
+        tx.signal(Signal::Recalled(*id));
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Transactions: begun, worked in, ended; tried again when other transactions were in the way.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::join;
+
+use super::news::News;
+use super::statements::Db;
+use crate::store::{Result, Signal, StoreError};
+
+/// What must be on disk when an operation is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// The commit survives the process, but the last few may be lost when the database's machine fails. For leases,
+    /// outcomes and clean-ups: losing one repeats a delivery, which the receiver recognises, or a clean-up.
+    Relaxed,
+    /// The commit survives a power cut; and, with a synchronous standby, the machine.
+    Full,
+}
+
+/// An open transaction: a connection, and a place to leave signals for after the commit. One that is dropped without its
+/// end closes its connection, and so is rolled back.
+pub(super) struct Tx {
+    db: Db,
+    news: Arc<News>,
+    signals: Mutex<Vec<Signal>>,
+}
+
+impl Tx {
+    pub(super) async fn begin(db: Db, news: Arc<News>, durability: Durability) -> Result<Self> {
+        db.spoil();
+        db.batch(match durability {
+            Durability::Full => "BEGIN",
+            Durability::Relaxed => "BEGIN; SET LOCAL synchronous_commit = off",
+        })
+        .await?;
+        Ok(Self { db, news, signals: Mutex::default() })
+    }
+
+    /// A transaction that only reads, all of it as of one moment.
+    pub(super) async fn snapshot(db: Db, news: Arc<News>) -> Result<Self> {
+        db.spoil();
+        db.batch("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        Ok(Self { db, news, signals: Mutex::default() })
+    }
+
+    /// Has the signal sent once this is committed.
+    pub(super) fn signal(&self, signal: Signal) {
+        let mut signals = self.signals.lock().unwrap_or_else(PoisonError::into_inner);
+        if !signals.contains(&signal) {
+            signals.push(signal);
+        }
+    }
+
+    fn signals(&self) -> Vec<Signal> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Commits what succeeded and rolls back what failed. `Err(Again)` if it failed because of others.
+    pub(super) async fn end<T>(self, result: Result<T>) -> std::result::Result<T, Failure> {
+        let ended = match result {
+            Ok(value) => self.commit().await.map(|()| value),
+            Err(error) => {
+                // What cannot be rolled back is closed, which comes to the same.
+                if self.db.batch("ROLLBACK").await.is_ok() {
+                    self.db.mend();
+                }
+                Err(error)
+            }
+        };
+        ended.map_err(|error| match self.db.met_conflict() {
+            true => Failure::Conflict(error),
+            false => Failure::Final(error),
+        })
+    }
+
+    async fn commit(&self) -> Result<()> {
+        let signals = self.signals();
+        self.news.write(&self.db, &signals).await?;
+        // A statement that is cancelled while it waits for a synchronous standby says that it is committed all the same:
+        // so the server's time-out is not for COMMIT. Ours is; then nothing is acknowledged.
+        let (unlimited, committed) = join!(self.db.batch("SET LOCAL statement_timeout = 0"), self.db.batch("COMMIT"));
+        unlimited.and(committed)?;
+        self.db.mend();
+        self.news.tell(&signals);
+        Ok(())
+    }
+}
+
+impl Deref for Tx {
+    type Target = Db;
+    fn deref(&self) -> &Db {
+        &self.db
+    }
+}
+
+/// Why a transaction failed.
+pub(super) enum Failure {
+    /// Others were in the way: worth trying again at once.
+    Conflict(StoreError),
+    /// Anything else.
+    Final(StoreError),
+}
+
+/// How often a transaction is tried.
+pub(super) const TRIES: usize = 5;
+
+/// Does the work in a transaction, and commits: `write!(store, Full, tx => users::add(&tx, &user))`. It is done anew if
+/// other transactions were in the way, so it must not use up what it works with. (A function would need a closure whose
+/// future borrows from it and is `Send`, which cannot be written yet.)
+macro_rules! write {
+    ($store:expr, $durability:expr, $tx:ident => $work:expr) => {{
+        let mut tries = 1;
+        loop {
+            let $tx = $store.begin($durability).await?;
+            let result = $work.await;
+            match $tx.end(result).await {
+                Ok(done) => break Ok(done),
+                Err($crate::store::postgres::transaction::Failure::Conflict(_))
+                    if tries < $crate::store::postgres::transaction::TRIES =>
+                {
+                    tries += 1;
+                }
+                Err(
+                    $crate::store::postgres::transaction::Failure::Conflict(error)
+                    | $crate::store::postgres::transaction::Failure::Final(error),
+                ) => break Err(error),
+            }
+        }
+    }};
+}
+pub(super) use write;
+
+/// Reads in one snapshot: `snapshot!(store, tx => log::details(&tx, id))`.
+macro_rules! snapshot {
+    ($store:expr, $tx:ident => $work:expr) => {{
+        let $tx = $store.snapshot().await?;
+        let result = $work.await;
+        $tx.end(result).await.map_err(|failure| match failure {
+            $crate::store::postgres::transaction::Failure::Conflict(error)
+            | $crate::store::postgres::transaction::Failure::Final(error) => error,
+        })
+    }};
+}
+pub(super) use snapshot;
