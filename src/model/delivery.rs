@@ -158,8 +158,8 @@ pub struct LeaseRequest {
 pub struct LeaseBatch {
     /// The deliveries; of each lane at most one.
     pub deliveries: Vec<Leased>,
-    /// Subscriptions that were due, but had no room or came too late for it. They stand aside for a while; the holder
-    /// remembers them, and names them again when they have room.
+    /// Subscriptions that were due, but had no room or came too late for it, and that the engine lets stand aside for a
+    /// while (an engine with many holders does not); the holder remembers them, and names them again when they have room.
     pub passed_over: Vec<SubscriptionId>,
     /// When the next delivery, of any subscription that was not named as busy with no room, falls due after the
     /// request's `now`; sooner if many of those stand before it.

@@ -15,4 +15,5 @@ mod postgres_nodes;
 mod purge;
 mod replay;
 mod sqlite_files;
+mod sqlite_line;
 mod subscriptions;

@@ -7,7 +7,7 @@
 //! Several nodes lease at once: each skips what another has in its hands. A subscription that others add to meanwhile
 //! stays in line, to be looked at once more.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use tokio_postgres::Row;
@@ -72,11 +72,11 @@ struct Receiver {
 
 /// Leases what is due, as the request says.
 pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBatch> {
-    let room = request.busy.iter().copied().collect();
-    let mut leasing = Leasing { tx, request, room, served: Vec::new(), taken: Vec::new() };
+    let mut leasing = Leasing { tx, request, room: request.busy.clone(), served: Vec::new(), taken: Vec::new() };
     leasing.walk_the_line().await?;
     leasing.stand_in_line().await?;
-    Ok(LeaseBatch { next_due: leasing.next_due().await?, deliveries: leasing.taken })
+    // Nobody is passed over: a subscription without room here keeps its place in the line, since another node may have room.
+    Ok(LeaseBatch { next_due: leasing.next_due().await?, deliveries: leasing.taken, passed_over: Vec::new() })
 }
 
 struct Leasing<'a> {
@@ -148,12 +148,11 @@ impl Leasing<'_> {
     /// When the next of those that have room falls due. Those without are the holder's own: it asks again when it has
     /// room.
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let busy = self.request.busy.iter().filter(|(_, room)| *room == 0);
-        let full: HashSet<_> = busy.map(|(id, _)| *id).collect();
-        let looked_at = rows(full.len().saturating_add(1));
+        let full = |id: &SubscriptionId| self.request.busy.get(id) == Some(&0);
+        let looked_at = rows(self.request.busy.len().saturating_add(1));
         let read = |row: &Row| Ok((row.try_get::<_, SubscriptionId>("id")?, at(row, "next_due_at")?));
         let later = self.tx.all(NEXT_IN_LINE, params![At(self.request.now), looked_at], read).await?;
-        Ok(later.into_iter().find(|(id, _)| !full.contains(id)).map(|(_, due)| due))
+        Ok(later.into_iter().find(|(id, _)| !full(id)).map(|(_, due)| due))
     }
 }
 
