@@ -6,7 +6,7 @@ pub mod clock;
 pub mod entropy;
 mod gate;
 pub mod make;
-mod names;
+pub mod names;
 pub mod process;
 pub mod receiver;
 pub mod tls;
