@@ -1,5 +1,5 @@
 //! Writes outcomes down: whatever has queued goes in one batch, and a lone one waits for nobody. When the store does not
-//! answer, outcomes are kept and written later; the board leases no more while too many are kept.
+//! answer, outcomes are kept and written later; the board leases no more until they are, or while too many are kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -104,6 +104,7 @@ impl Recorder {
                 Ok(_) => break,
                 Err(StoreError::Unavailable(cause)) => {
                     tracing::warn!(cause, outcomes = outcomes.len(), "outcomes cannot be recorded now; trying again");
+                    self.shared.board().not_recorded();
                     self.pause().await;
                 }
                 Err(other) => return Err(other),

@@ -111,6 +111,7 @@ mod tests {
             "http://a.example:0/",
             "http://a.example:99999/",
             "http://[::1",
+            "http://a{b}.example/",
         ] {
             assert_eq!(bad.parse::<DestinationUrl>(), Err(InvalidUrl), "{bad:?}");
         }

@@ -12,6 +12,8 @@ pub fn parse(text: &str) -> Option<Url> {
         return None;
     }
     let url = Url::parse(text).ok()?;
+    // The URL standard lets through what no HTTP request can be addressed to.
+    url.as_str().parse::<http::Uri>().ok()?;
     let web = matches!(url.scheme(), "http" | "https") && url.has_host() && url.port() != Some(0);
     web.then_some(url)
 }

@@ -48,6 +48,8 @@ pub(super) struct Board {
     open: bool,
     /// Outcomes that are not on disk yet.
     unrecorded: usize,
+    /// Whether the store refused outcomes that are still to be written.
+    refused: bool,
     flights: u64,
 }
 
@@ -95,6 +97,7 @@ impl Board {
             more: false,
             open: true,
             unrecorded: 0,
+            refused: false,
             flights: 0,
         }
     }
@@ -208,9 +211,16 @@ impl Board {
         ids.into_iter().for_each(|id| self.put_back(id));
     }
 
+    /// Takes note that the store did not take outcomes. Until it does, nothing is leased: it could be the very deliveries
+    /// whose outcomes wait.
+    pub fn not_recorded(&mut self) {
+        self.refused = true;
+    }
+
     /// Takes note that so many outcomes were dealt with. Returns whether that makes room to lease.
     pub fn recorded(&mut self, outcomes: usize) -> bool {
         let was_behind = self.is_behind();
+        self.refused = false;
         self.unrecorded = self.unrecorded.saturating_sub(outcomes);
         was_behind && !self.is_behind()
     }

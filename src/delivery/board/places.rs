@@ -170,7 +170,7 @@ impl Board {
 
     /// Whether outcomes pile up because the store cannot take them.
     pub(super) fn is_behind(&self) -> bool {
-        self.unrecorded >= 2 * self.limits.places
+        self.refused || self.unrecorded >= 2 * self.limits.places
     }
 
     pub(super) fn release(&mut self, delivery: &Leased) {

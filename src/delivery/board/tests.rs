@@ -196,6 +196,18 @@ fn failing_subscriptions_are_called_in_turn() {
 }
 
 #[test]
+fn nothing_is_leased_before_outcomes_are_written_that_the_store_did_not_take() {
+    let (mut board, _jobs) = board(64);
+    let request = plan(&mut board);
+    let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+    board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
+    board.not_recorded();
+    assert!(board.plan(now(), lease(), now()).is_none());
+    assert!(board.recorded(1), "it is time to lease");
+    assert!(board.plan(now(), lease(), now()).is_some());
+}
+
+#[test]
 fn a_closed_board_puts_back_what_it_is_given() {
     let (mut board, mut jobs) = board(64);
     let request = plan(&mut board);

@@ -118,8 +118,11 @@ fn the_log_is_read_from_its_new_end() {
 
 #[test]
 fn purging_scans_nothing() {
-    for sql in purge::EXPIRED.iter().chain(&purge::LEFT_BY_SITE).chain([&purge::ENDED_GRANTS, &purge::FINISHED]) {
+    for sql in
+        purge::EXPIRED.iter().chain(&purge::LEFT_BY_SITE).chain([&purge::ENDED_GRANTS, &purge::FINISHED, &purge::SWEPT])
+    {
         let plan = plan(sql);
         assert!(plan.iter().all(|step| !step.starts_with("SCAN")), "{sql}\n{plan:#?}");
     }
+    assert!(plan(purge::SWEPT).iter().any(|step| step.contains("INDEX subscriptions_swept (removed_at")));
 }

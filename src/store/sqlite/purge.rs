@@ -15,6 +15,9 @@ use crate::store::Result;
 /// longer than any such request lives.
 const GRANT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The last delivery of a removed subscription finishes at most this much later: no lease lasts so long.
+const LAST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What is deleted when its own time is over, at most `?2` rows of each.
 pub(super) const EXPIRED: [&str; 4] = [
     "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE expires_at <= ?1 LIMIT ?2)",
@@ -31,6 +34,10 @@ pub(super) const ENDED_GRANTS: &str =
 /// Deliveries that finished before `?1`; their bodies and attempts go with them.
 pub(super) const FINISHED: &str =
     "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE finished_at < ?1 LIMIT ?2)";
+
+/// Subscriptions that were removed before `?1` and for which nothing waits.
+pub(super) const SWEPT: &str = "DELETE FROM subscriptions WHERE seq IN
+     (SELECT seq FROM subscriptions WHERE removed_at < ?1 AND removed_at IS NOT NULL AND swept = 1 LIMIT ?2)";
 
 /// Recalls that every server has heard of long ago: all but the last thousand.
 const HEEDED: &str = "DELETE FROM recalls WHERE seq IN
@@ -92,7 +99,17 @@ impl Purge<'_> {
         }
         self.left -= self.tx.run(HEEDED, [rows(self.left)])?;
         self.delete(ENDED_GRANTS, self.now.checked_sub(GRANT_KEPT).unwrap_or(Timestamp::MIN))?;
-        self.delete(FINISHED, finished_before)
+        self.delete(FINISHED, finished_before)?;
+        self.delete_swept_subscriptions(finished_before)
+    }
+
+    /// The delivery log names removed subscriptions, and there is no index of who names one. But when everything that
+    /// finished before a time is gone, so is everything of those that were removed well before it.
+    fn delete_swept_subscriptions(&mut self, finished_before: Timestamp) -> Result<()> {
+        if self.left == 0 {
+            return Ok(());
+        }
+        self.delete(SWEPT, finished_before.checked_sub(LAST_LEASE).unwrap_or(Timestamp::MIN))
     }
 
     /// Runs a statement that deletes rows whose time is before `cutoff`.

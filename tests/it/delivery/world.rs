@@ -1,14 +1,10 @@
 //! A store, a driver, a clock, and the few moves that delivery tests make.
 
-use std::collections::HashMap;
-use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use leadgate::delivery::{Counts, DeliveryStats, Driver, DriverParts, Policy};
-use leadgate::egress::{Client, Guard, Resolve};
+use leadgate::egress::{Client, Guard};
 use leadgate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, State};
 use leadgate::model::lead::{LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
 use leadgate::model::seal::Keyring;
@@ -22,19 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::harness::clock::ManualClock;
 use crate::harness::engine::Data;
 use crate::harness::entropy::SeededEntropy;
+use crate::harness::names::Names;
 use crate::harness::{make, soon};
-
-/// Names that resolve in tests, and to what; all others do not.
-#[derive(Default)]
-pub struct Names(HashMap<&'static str, Vec<&'static str>>);
-
-#[async_trait]
-impl Resolve for Names {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let addresses = self.0.get(host).ok_or_else(|| io::Error::other("no such name"))?;
-        Ok(addresses.iter().map(|address| address.parse().expect("an address")).collect())
-    }
-}
 
 /// Everything around one driver.
 pub struct World {
@@ -85,21 +70,22 @@ impl World {
     }
 
     /// A running driver that may reach `allowed` besides the internet, and knows these names.
-    pub async fn reaching(allowed: &[&str], names: &[(&'static str, &[&'static str])]) -> Self {
+    pub async fn reaching(allowed: &[&str], names: &[(&str, &[&str])]) -> Self {
         let mut world = Self::still(allowed, names).await;
         world.run();
         world
     }
 
     /// The same without a driver.
-    pub async fn still(allowed: &[&str], names: &[(&'static str, &[&'static str])]) -> Self {
+    pub async fn still(allowed: &[&str], names: &[(&str, &[&str])]) -> Self {
         let data = Data::new();
         let store = open(&data).await;
         let clock = Arc::new(ManualClock::at("2026-03-01T12:00:00Z"));
         let entropy = Arc::new(SeededEntropy::new(1));
-        let names = Names(names.iter().map(|(name, addresses)| (*name, addresses.to_vec())).collect());
+        let known = Names::default();
+        names.iter().for_each(|(name, addresses)| known.set(name, addresses));
         let allowed = allowed.iter().map(|network| network.parse().expect("a network")).collect();
-        let guard = Arc::new(Guard::new(allowed, Arc::new(names), clock.clone()));
+        let guard = Arc::new(Guard::new(allowed, Arc::new(known), clock.clone()));
         let keys = Arc::new(Keyring::parse(&"11".repeat(32)).expect("a key"));
         let partner = make::partner(&*entropy, clock.now(), "piesync");
         assert_eq!(store.add_partner(partner.clone()).await.unwrap(), NewPartner::Added);

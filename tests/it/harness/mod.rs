@@ -7,7 +7,7 @@ pub mod engine;
 pub mod entropy;
 mod gate;
 pub mod make;
-mod names;
+pub mod names;
 pub mod postgres;
 pub mod process;
 pub mod receiver;

@@ -8,7 +8,7 @@ use leadgate::model::lead::{Idempotency, LeadAction, LeadCommand};
 use leadgate::model::oauth::{GrantRefused, NewCode, Rotation};
 use leadgate::model::token::{Plain, Session};
 use leadgate::model::{Timestamp, time};
-use leadgate::store::NewSite;
+use leadgate::store::{Found, NewSite};
 use serde_json::json;
 
 use super::fixture::{Fixture, activity, engines};
@@ -21,6 +21,7 @@ engines!(
     a_used_code_is_remembered_while_its_grant_lives,
     a_dead_grant_goes_after_a_day,
     a_large_backlog_of_a_removed_subscription_is_swept_in_steps,
+    a_removed_subscription_goes_when_nothing_names_it,
     what_is_under_a_lease_is_swept_when_the_lease_runs_out,
     a_removed_site_goes_in_steps_and_its_row_last,
 );
@@ -113,6 +114,26 @@ async fn a_large_backlog_of_a_removed_subscription_is_swept_in_steps(f: &Fixture
     assert_eq!(f.deliveries().await, before, "what is written down is what was shown before");
     // Swept or not, they are kept as long as any other, and no longer.
     assert_eq!(f.purge(time::after(removed, Duration::from_millis(1)), 1000).await, (5000, 5));
+}
+
+async fn a_removed_subscription_goes_when_nothing_names_it(f: &Fixture) {
+    let (site, partners, _) = f.subscribed_site(1).await;
+    f.lead(&site, "a@b.com").await;
+    let leased = f.lease().await.remove(0);
+    let removed = f.now();
+    f.store.remove_subscription(partners[0].id, site.id, removed).await.unwrap();
+    f.subscribe(&partners[0], &site).await;
+    // Its last delivery finishes after it, and is in the log for as long as any other.
+    let finished = f.pass(10);
+    f.record(&leased, Verdict::Delivered).await;
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!(f.purge(finished, 100).await, (0, 0));
+    assert_eq!(f.deliveries().await.len(), 1);
+    assert_eq!(f.purge(time::after(removed, day), 100).await.0, 1);
+    assert_eq!(f.deliveries().await, []);
+    let later = time::after(removed, day + Duration::from_millis(1));
+    assert_eq!(f.purge(later, 100).await.0, 1, "the subscription itself");
+    assert!(matches!(f.store.subscription(partners[0].id, site.id).await.unwrap(), Found::One(_)));
 }
 
 async fn what_is_under_a_lease_is_swept_when_the_lease_runs_out(f: &Fixture) {

@@ -128,7 +128,8 @@ CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
 -- Subscriptions -----------------------------------------------------------------------------------------------------
 
--- Not UNIQUE per site and partner: old data can hold duplicates. A removed one stays, because the delivery log names it.
+-- Not UNIQUE per site and partner: old data can hold duplicates. A removed one stays as long as the delivery log
+-- names it.
 CREATE TABLE subscriptions (
     seq          INTEGER PRIMARY KEY,
     id           BLOB    NOT NULL UNIQUE,
@@ -152,6 +153,7 @@ CREATE INDEX subscriptions_removed ON subscriptions (site_uuid) WHERE removed_at
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at)
     WHERE next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL;
 CREATE INDEX subscriptions_unswept ON subscriptions (removed_at) WHERE removed_at IS NOT NULL AND swept = 0;
+CREATE INDEX subscriptions_swept ON subscriptions (removed_at) WHERE removed_at IS NOT NULL AND swept = 1;
 
 -- Leads -------------------------------------------------------------------------------------------------------------
 
