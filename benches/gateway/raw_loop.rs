@@ -38,8 +38,11 @@ impl Order {
 
 /// Sends everything that was ordered, then waits until its standard input is closed, so that it can be measured.
 pub async fn run(order: Order) {
-    let guard =
-        Guard::new(vec!["127.0.0.0/8".parse().expect("a network")], Arc::new(SystemResolver), Arc::new(SystemClock));
+    let guard = Guard::new(
+        vec!["127.0.0.0/8".parse().expect("a network")],
+        Arc::new(SystemResolver::default()),
+        Arc::new(SystemClock),
+    );
     let client = Client::new(Arc::new(guard)).expect("a client");
     let url: Arc<DestinationUrl> = Arc::new(order.url.parse().expect("a URL"));
     let next = Arc::new(AtomicUsize::new(0));

@@ -24,7 +24,7 @@ pub async fn start(settings: Settings, listener: TcpListener) -> Result<Running,
         listener,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
-        resolver: Arc::new(SystemResolver),
+        resolver: Arc::new(SystemResolver::default()),
     };
     Ok(app::start(parts).await?)
 }

@@ -103,6 +103,11 @@ impl Limits {
         }
     }
 
+    /// How many more failing subscriptions may have their one request.
+    pub fn failing_turns(&self, load: Load) -> usize {
+        (2 * self.eighth()).saturating_sub(load.failing)
+    }
+
     /// Whether a subscription that holds `held` should be leased more, if the store has more.
     pub fn runs_low(&self, health: Health, held: usize) -> bool {
         match health {

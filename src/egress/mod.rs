@@ -5,6 +5,7 @@ mod answer;
 mod client;
 mod error;
 mod guard;
+mod lookups;
 mod public;
 mod resolve;
 mod tls;

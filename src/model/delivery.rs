@@ -1,5 +1,6 @@
 //! A delivery: one change on its way to one subscription, and every attempt to hand it over.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -146,8 +147,10 @@ pub struct LeaseRequest {
     pub limit: usize,
     /// How many at most of one subscription …
     pub per_subscription: usize,
-    /// … but of these, which have requests under way, only so many.
-    pub busy: Vec<(SubscriptionId, usize)>,
+    /// … but of these, which have requests under way or fail, only so many.
+    pub busy: HashMap<SubscriptionId, usize>,
+    /// Some that were passed over before and have room now: they come first, in this order.
+    pub again: Vec<SubscriptionId>,
 }
 
 /// Deliveries that were leased, and when to ask again.
@@ -155,8 +158,11 @@ pub struct LeaseRequest {
 pub struct LeaseBatch {
     /// The deliveries; of each lane at most one.
     pub deliveries: Vec<Leased>,
+    /// Subscriptions that were due, but had no room or came too late for it. They stand aside for a while; the holder
+    /// remembers them, and names them again when they have room.
+    pub passed_over: Vec<SubscriptionId>,
     /// When the next delivery, of any subscription that was not named as busy with no room, falls due after the
-    /// request's `now`.
+    /// request's `now`; sooner if many of those stand before it.
     pub next_due: Option<Timestamp>,
 }
 

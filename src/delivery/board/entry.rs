@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub(super) queued: bool,
     /// Whether the store may have more of it.
     pub(super) more: bool,
+    /// Whether it waits in `passed_over`.
+    pub(super) passed_over: bool,
 }
 
 pub(super) struct Flight {
@@ -36,6 +38,6 @@ impl Entry {
 
     /// Whether forgetting it loses nothing.
     pub(super) fn is_idle(&self) -> bool {
-        self.held() == 0 && !self.more && self.health != Health::Failing
+        self.held() == 0 && !self.more && !self.passed_over && self.health != Health::Failing
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Board {
     ready: usize,
     /// Subscriptions with ready deliveries, in the order in which they get their turn. Some may have none any more.
     turns: VecDeque<SubscriptionId>,
+    /// Subscriptions that the store passed over, because they had no room: whoever waits longest is in front.
+    passed_over: VecDeque<SubscriptionId>,
     /// Those recalled since the last lease was asked for: what it brings of them may be out of date.
     recalled: HashSet<SubscriptionId>,
     /// Whether the store had more to lease than it was asked for.
@@ -88,6 +90,7 @@ impl Board {
             load: Load::default(),
             ready: 0,
             turns: VecDeque::new(),
+            passed_over: VecDeque::new(),
             recalled: HashSet::new(),
             more: false,
             open: true,
@@ -108,23 +111,24 @@ impl Board {
         let mut ahead = self.limits.places.saturating_sub(self.ready);
         let (newcomers, per_subscription) = self.limits.newcomers(self.load);
         let mut limit = newcomers;
-        let mut busy = Vec::with_capacity(self.entries.len());
+        let mut busy = HashMap::with_capacity(self.entries.len());
         for (id, entry) in &self.entries {
             let room = self.limits.may_hold(self.load, entry.health, ahead).saturating_sub(entry.held());
             if entry.health == Health::Answering {
                 ahead = ahead.saturating_sub(room);
                 limit += room;
             }
-            busy.push((*id, room));
+            busy.insert(*id, room);
         }
-        Some(LeaseRequest { now, lease, until, limit, per_subscription, busy })
+        let again = self.call_again(&busy);
+        Some(LeaseRequest { now, lease, until, limit, per_subscription, busy, again })
     }
 
     /// Takes in what the store leased for `asked`.
-    pub fn accept(&mut self, batch: LeaseBatch, asked: &LeaseRequest) -> Next {
+    pub fn accept(&mut self, mut batch: LeaseBatch, asked: &LeaseRequest) -> Next {
         self.more = batch.deliveries.len() >= asked.limit;
-        let mut room: HashMap<_, usize> = asked.busy.iter().copied().collect();
-        for delivery in batch.deliveries {
+        let mut room = asked.busy.clone();
+        for delivery in std::mem::take(&mut batch.deliveries) {
             let id = delivery.subscription;
             let left = room.entry(id).or_insert(asked.per_subscription);
             *left = left.saturating_sub(1);
@@ -134,6 +138,7 @@ impl Board {
                 self.make_ready(delivery);
             }
         }
+        self.remember_passed_over(&batch.passed_over, &asked.again);
         for (id, left) in room {
             // Also those that were asked for nothing: what they have is not known.
             if let Some(entry) = self.entries.get_mut(&id) {
@@ -142,7 +147,9 @@ impl Board {
             self.forget_if_idle(id);
         }
         let starts = self.begin_in_turn(asked.now, usize::MAX);
-        Next { lease: self.more && self.limits.free(self.load) > 0, starts }
+        // What has ended since the store was asked may have made room.
+        let room = batch.passed_over.iter().any(|id| self.has_room(id));
+        Next { lease: (self.more || room) && self.limits.free(self.load) > 0, starts }
     }
 
     /// Gives a place back. `outcome` goes to the recorder; there is none if the attempt broke down, and then the

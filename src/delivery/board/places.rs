@@ -1,5 +1,6 @@
 //! The board's own moves: what becomes ready, who takes a place, what is put back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::AbortHandle;
@@ -80,6 +81,45 @@ impl Board {
             Some(entry.under_way.swap_remove(index))
         });
         flight.flatten().is_some_and(|flight| flight.recalled)
+    }
+
+    /// Those that were passed over and have room now, whoever waits longest first. Failing ones take turns: only so many
+    /// are called as there are turns.
+    pub(super) fn call_again(&self, room: &HashMap<SubscriptionId, usize>) -> Vec<SubscriptionId> {
+        let mut turns = self.limits.failing_turns(self.load);
+        let mut has_turn = |id| {
+            let fails = self.entries.get(id).is_some_and(|entry| entry.health == Health::Failing);
+            let has_turn = !fails || turns > 0;
+            turns -= usize::from(fails && has_turn);
+            has_turn
+        };
+        let roomy = self.passed_over.iter().filter(|id| room.get(id).is_none_or(|room| *room > 0));
+        roomy.filter(|id| has_turn(id)).copied().collect()
+    }
+
+    /// Takes note of whom the store has passed over; those that were `called` are so no longer.
+    pub(super) fn remember_passed_over(&mut self, passed_over: &[SubscriptionId], called: &[SubscriptionId]) {
+        if !called.is_empty() {
+            for id in called {
+                self.change(*id, |entry| entry.passed_over = false);
+            }
+            let entries = &self.entries;
+            self.passed_over.retain(|id| entries.get(id).is_some_and(|entry| entry.passed_over));
+        }
+        for id in passed_over {
+            let entry = self.entries.entry(*id).or_default();
+            if !std::mem::replace(&mut entry.passed_over, true) {
+                self.passed_over.push_back(*id);
+            }
+        }
+        called.iter().for_each(|id| self.forget_if_idle(*id));
+    }
+
+    /// Whether a subscription might be leased something now.
+    pub(super) fn has_room(&self, id: &SubscriptionId) -> bool {
+        let ahead = self.limits.places.saturating_sub(self.ready);
+        let room = |entry: &Entry| self.limits.may_hold(self.load, entry.health, ahead) > entry.held();
+        self.entries.get(id).is_none_or(room)
     }
 
     /// What a verdict says about the receiver.

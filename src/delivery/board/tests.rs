@@ -54,7 +54,7 @@ fn plan(board: &mut Board) -> LeaseRequest {
 }
 
 fn batch(deliveries: Vec<Leased>) -> LeaseBatch {
-    LeaseBatch { deliveries, next_due: None }
+    LeaseBatch { deliveries, ..LeaseBatch::default() }
 }
 
 fn outcome(start: &Start, verdict: Verdict) -> Outcome {
@@ -132,6 +132,67 @@ fn nothing_is_leased_while_outcomes_pile_up() {
     assert!(board.plan(now(), lease(), now()).is_none());
     assert!(board.recorded(1));
     assert!(board.plan(now(), lease(), now()).is_some());
+}
+
+/// A board on which subscription 1 has an attempt under way that is its only place, and was passed over.
+fn board_with_one_passed_over() -> (Board, Start) {
+    let (sender, _) = unbounded_channel();
+    let mut board = Board::new(Limits { places: 64, per_subscription: 1 }, TIMEOUT, sender, Arc::default());
+    let request = plan(&mut board);
+    let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+    let request = plan(&mut board);
+    assert_eq!((request.busy[&subscription(1)], request.again.len()), (0, 0));
+    let next = board.accept(LeaseBatch { passed_over: vec![subscription(1)], ..LeaseBatch::default() }, &request);
+    assert!(!next.lease);
+    (board, start)
+}
+
+#[test]
+fn a_subscription_that_was_passed_over_is_called_as_soon_as_it_has_room() {
+    let (mut board, start) = board_with_one_passed_over();
+    assert_eq!(plan(&mut board).again, []);
+    assert!(board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now()).lease);
+    let request = plan(&mut board);
+    assert_eq!(request.again, [subscription(1)]);
+    assert_eq!(plan(&mut board).again, [subscription(1)], "the store did not answer: it is called again");
+
+    board.accept(batch(vec![]), &request);
+    assert_eq!(plan(&mut board).again, [], "nothing was due after all");
+    assert!(board.entries.is_empty());
+}
+
+#[test]
+fn room_that_appeared_while_the_store_was_asked_is_used_at_once() {
+    let (mut board, start) = board_with_one_passed_over();
+    let request = plan(&mut board);
+    board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
+    let next = board.accept(LeaseBatch { passed_over: vec![subscription(1)], ..LeaseBatch::default() }, &request);
+    assert!(next.lease);
+}
+
+#[test]
+fn failing_subscriptions_are_called_in_turn() {
+    // Two failing ones at a time.
+    let (mut board, _jobs) = board(8);
+    let all: Vec<_> = (1..=5).map(subscription).collect();
+    for (number, id) in (1..).zip(&all) {
+        let request = plan(&mut board);
+        let start = board.accept(batch(vec![leased(number, *id)]), &request).starts.remove(0);
+        board.settle(&start.seat, Some(outcome(&start, Verdict::Retry(now()))), now());
+    }
+    let pass_over = |board: &mut Board, ids: &[SubscriptionId], deliveries| {
+        let request = plan(board);
+        board.accept(LeaseBatch { deliveries, passed_over: ids.to_vec(), next_due: None }, &request).starts
+    };
+    pass_over(&mut board, &all, vec![]);
+    assert_eq!(plan(&mut board).again, all[..2]);
+    let mut starts = pass_over(&mut board, &[], vec![leased(1, all[0]), leased(2, all[1])]);
+    assert_eq!((starts.len(), plan(&mut board).again.len()), (2, 0), "no turn is left");
+    // One is over, and is passed over again behind the others.
+    let over = starts.remove(0);
+    pass_over(&mut board, &all[..1], vec![]);
+    board.settle(&over.seat, Some(outcome(&over, Verdict::Retry(now()))), now());
+    assert_eq!(plan(&mut board).again, [all[2]]);
 }
 
 #[test]

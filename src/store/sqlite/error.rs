@@ -26,3 +26,8 @@ impl From<rusqlite::Error> for StoreError {
 pub(super) fn closed() -> StoreError {
     StoreError::Unavailable("it is closed".into())
 }
+
+/// An operation of the store panicked: a bug.
+pub(super) fn panicked() -> StoreError {
+    StoreError::Failed("a bug in the store: the operation panicked".into())
+}

@@ -134,6 +134,11 @@ impl Location {
         }
     }
 
+    /// The system gives us no thread to work on this file with.
+    pub(super) fn no_thread(&self, error: std::io::Error) -> OpenError {
+        self.failed(&rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+    }
+
     /// What an error of the engine means to someone who opens this file.
     pub(super) fn failed(&self, error: &rusqlite::Error) -> OpenError {
         let (path, cause) = (self.shown.clone(), error.to_string());

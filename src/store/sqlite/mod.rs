@@ -70,7 +70,8 @@ impl SqliteStore {
             Purpose::Command | Purpose::Serve => Some(Self::open_writer(location, purpose, signals.clone())?),
         };
         let connections: rusqlite::Result<Vec<_>> = (0..READERS).map(|_| open_reader(location)).collect();
-        let readers = Readers::new(connections.map_err(|error| location.failed(&error))?);
+        let readers = Readers::start(connections.map_err(|error| location.failed(&error))?)
+            .map_err(|error| location.no_thread(error))?;
         Ok(Self { writer, readers, signals })
     }
 
@@ -93,8 +94,7 @@ impl SqliteStore {
             }
         });
         prepared.map_err(|error| location.failed(&error))?;
-        Writer::start(connection, signals, lock)
-            .map_err(|error| location.failed(&rusqlite::Error::ToSqlConversionFailure(Box::new(error))))
+        Writer::start(connection, signals, lock).map_err(|error| location.no_thread(error))
     }
 
     /// Runs `work` in the writer's next transaction.
@@ -187,7 +187,7 @@ impl Store for SqliteStore {
         if self.writer.as_ref().is_some_and(|writer| !writer.is_open()) {
             return Err(error::closed());
         }
-        self.read(|db| Ok(db.any("SELECT 1 FROM sites LIMIT 1", []).map(|_| ())?)).await
+        self.look_up(|db| Ok(db.any("SELECT 1 FROM sites LIMIT 1", []).map(|_| ())?)).await
     }
 
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize> {

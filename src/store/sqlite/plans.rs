@@ -42,6 +42,7 @@ fn leasing_reads_only_what_is_due() {
         lease::IN_LINE,
         "SEARCH subscriptions USING INDEX subscriptions_due (next_due_at>? AND next_due_at<?)",
     );
+    assert_led_by(lease::CALLED, "SEARCH subscriptions USING INDEX sqlite_autoindex_subscriptions_1 (id=?)");
     assert_led_by(lease::NEXT_IN_LINE, "SEARCH subscriptions USING INDEX subscriptions_due (next_due_at>?)");
     assert_led_by(lease::DUE, "SEARCH d USING INDEX deliveries_due (subscription_id=? AND due_at<?)");
     assert_led_by(
@@ -57,6 +58,13 @@ fn a_server_that_starts_reads_only_what_is_leased() {
         assert!(plan.iter().any(|step| step.contains("INDEX deliveries_leased")), "{plan:#?}");
         assert!(plan.iter().all(|step| !step.starts_with("SCAN subscriptions")), "{plan:#?}");
     }
+}
+
+#[test]
+fn a_server_that_starts_looks_only_at_subscriptions_that_wait_for_something() {
+    let plan = plan(deliveries::WAKE_PASSED_OVER);
+    assert!(plan[0].contains("INDEX subscriptions_due (next_due_at>?)"), "{plan:#?}");
+    assert!(plan[2].contains("INDEX deliveries_due (subscription_id=? AND due_at<?)"), "{plan:#?}");
 }
 
 #[test]

@@ -9,13 +9,12 @@ use std::cell::RefCell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoint;
-use super::error::closed;
+use super::checkpoint::{self, Shortener};
+use super::error::{closed, panicked};
 use super::statements::Statements;
 use crate::store::{Result, Signal, Signals, StoreError};
 
@@ -58,7 +57,8 @@ impl Deref for Tx<'_> {
 /// A handle on the writer thread.
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Completes when the thread has ended; taken by whoever closes it.
+    end: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 enum Message {
@@ -74,11 +74,15 @@ impl Writer {
         held: impl Send + 'static,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let thread = std::thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
-            Loop { connection, jobs, signals, durability: None }.run();
+        let (ending, end) = oneshot::channel::<()>();
+        std::thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
+            // Dropped at the end, also if that is a panic.
+            let _ending = ending;
+            let shortener = Shortener::new(checkpoint::LONG);
+            Loop { connection, jobs, signals, durability: None, shortener }.run();
             drop(held);
         })?;
-        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, end: Mutex::new(Some(end)) })
     }
 
     /// Runs `work` in a transaction; returns once that is committed.
@@ -102,10 +106,10 @@ impl Writer {
     pub(super) async fn close(&self) {
         // It cannot be sent only if the writer has ended already.
         let _ = self.queue.send(Message::Close).await;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // Ends with an error only after a panic, which has been reported.
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(end) = end {
+            // Nothing is ever sent: that the other end is gone is the news.
+            let _ = end.await;
         }
     }
 }
@@ -137,8 +141,7 @@ where
 
     fn run(&mut self, tx: &Tx) -> bool {
         let Some(work) = self.work.take() else { return false };
-        let result = catch_unwind(AssertUnwindSafe(|| work(tx)))
-            .unwrap_or_else(|_| Err(StoreError::Failed("a bug in the store: the operation panicked".into())));
+        let result = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or_else(|_| Err(panicked()));
         self.result.insert(result).is_ok()
     }
 
@@ -160,6 +163,7 @@ struct Loop {
     signals: Arc<Signals>,
     /// How commits are done now; `None` until the first.
     durability: Option<Durability>,
+    shortener: Shortener,
 }
 
 impl Loop {
@@ -201,7 +205,7 @@ impl Loop {
         for job in batch {
             job.answer(failure.as_ref());
         }
-        checkpoint::shorten(&self.connection, checkpoint::LONG);
+        self.shortener.shorten(&self.connection);
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Signal>> {

@@ -197,3 +197,23 @@ async fn closing_finishes_what_was_accepted_and_accepts_nothing_more() {
     assert_eq!(late.is_ok(), desk.committed() == [1, 2]);
     assert!(matches!(desk.writer.run(Full, note(3)).await, Err(StoreError::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn closing_waits_for_no_reader() {
+    static WAITED: AtomicUsize = AtomicUsize::new(0);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("desk.db");
+    let mut connection = Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE notes (n INTEGER PRIMARY KEY)").unwrap();
+    let wait = |_| {
+        WAITED.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    connection.busy_handler(Some(wait)).unwrap();
+    let writer = Writer::start(connection, Arc::default(), ()).unwrap();
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM notes").unwrap();
+    writer.run(Full, note(1)).await.unwrap();
+    writer.close().await;
+    assert_eq!(WAITED.load(Ordering::Relaxed), 0);
+}

@@ -58,7 +58,15 @@ async fn send_lead(store: &SharedStore, site: SiteId, name: &str) {
 async fn give_up(store: &SharedStore) {
     let later = time::after(now(), std::time::Duration::from_secs(3600));
     let lease = LeaseToken::random(&OsEntropy);
-    let request = LeaseRequest { now: now(), lease, until: later, limit: 10, per_subscription: 10, busy: vec![] };
+    let request = LeaseRequest {
+        now: now(),
+        lease,
+        until: later,
+        limit: 10,
+        per_subscription: 10,
+        busy: Default::default(),
+        again: vec![],
+    };
     let leased = store.lease_due(request).await.unwrap().deliveries;
     let attempt = Attempt {
         started: now(),

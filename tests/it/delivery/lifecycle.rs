@@ -46,7 +46,8 @@ async fn stopping_lets_attempts_under_way_finish() {
 
     assert_eq!((counts.delivered, counts.in_flight), (16, 0));
     receiver.assert_quiet();
-    // The rest is not held by anyone: another driver sends it at once.
+    // The rest is not held by anyone: the next gateway sends it at once.
+    world.reopen().await;
     world.run();
     for _ in 0..4 {
         receiver.answer(Reply::status(200)).await;
@@ -87,7 +88,8 @@ async fn a_delivery_whose_holder_is_silent_falls_to_another_when_its_lease_runs_
         until: after(world.clock.now(), Duration::from_secs(30)),
         limit: 10,
         per_subscription: 10,
-        busy: vec![],
+        busy: Default::default(),
+        again: vec![],
     };
     assert_eq!(world.store.lease_due(request).await.unwrap().deliveries.len(), 1);
     world.run();

@@ -221,7 +221,8 @@ impl Fixture {
             until: time::after(now, Duration::from_secs(60)),
             limit: 1000,
             per_subscription: 1000,
-            busy: Vec::new(),
+            busy: HashMap::new(),
+            again: Vec::new(),
         }
     }
 

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::fixture::Fixture;
-use crate::harness::make;
+use crate::harness::{make, soon};
 
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -315,4 +315,21 @@ async fn a_server_hears_of_subscriptions_that_another_process_removed_and_once()
     assert_eq!(server.heard(), [Signal::Recalled(id)]);
     server.lease().await;
     assert_eq!(server.heard(), []);
+}
+
+#[test]
+fn the_store_works_while_the_runtimes_own_threads_are_busy() {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_time().build().unwrap();
+    let directory = directory();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let work = async {
+        let store = open(&database(&directory), Purpose::Serve).await.unwrap();
+        tokio::task::spawn_blocking(move || ended.recv());
+        store.ping().await.unwrap();
+        assert!(store.sites().await.unwrap().is_empty());
+        store.close().await;
+        assert!(matches!(store.sites().await, Err(StoreError::Unavailable(_))));
+    };
+    runtime.block_on(soon("the store works and closes", work));
+    end.send(()).unwrap();
 }

@@ -1,10 +1,13 @@
 //! Leasing: which due deliveries a driver gets.
 //!
 //! Subscriptions stand in line by `next_due_at`. Each that is served gets no more than it has room for and goes to the
-//! end of the line; so a long backlog takes its turns like everybody else. Two indexes lead straight to what is due:
-//! what waits behind a lane's head, or for a subscription that has nothing due, is never looked at.
+//! end of the line; so a long backlog takes its turns like everybody else. One without room stands aside, so that it is
+//! not met again by every lease while its receiver hangs: its holder has it called when there is room. Two indexes lead
+//! straight to what is due: what waits behind a lane's head, or for a subscription that has nothing due, is never
+//! looked at.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Row, params};
@@ -12,6 +15,7 @@ use rusqlite::{Row, params};
 use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased};
 use crate::model::seal::Sealed;
 use crate::model::subscription::DestinationUrl;
+use crate::model::time::after;
 use crate::model::{PartnerId, SubscriptionId, Timestamp};
 use crate::store::Result;
 use crate::store::sqlite::statements::Statements;
@@ -19,11 +23,14 @@ use crate::store::sqlite::values::{At, at, rows};
 use crate::store::sqlite::writer::Tx;
 
 /// Subscriptions in line, from a place on: those that are paused or removed, or have nothing to send, do not stand there.
-pub(in crate::store::sqlite) const IN_LINE: &str = "SELECT seq, id, partner_id, url, secret, next_due_at
-     FROM subscriptions
+pub(in crate::store::sqlite) const IN_LINE: &str = "SELECT seq, id, partner_id, next_due_at FROM subscriptions
      WHERE next_due_at <= ?1 AND next_due_at >= ?2 AND (next_due_at, seq) > (?2, ?3)
        AND paused_at IS NULL AND removed_at IS NULL
      ORDER BY next_due_at, seq LIMIT ?4";
+
+/// One of them, wherever it stands.
+pub(in crate::store::sqlite) const CALLED: &str = "SELECT seq, id, partner_id, next_due_at FROM subscriptions
+     WHERE id = ?1 AND next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL";
 
 pub(in crate::store::sqlite) const DUE: &str = "SELECT d.*, b.body
      FROM deliveries d JOIN delivery_bodies b ON b.delivery_seq = d.seq
@@ -38,37 +45,55 @@ pub(in crate::store::sqlite) const NEXT_IN_LINE: &str = "SELECT id, next_due_at 
 /// How many subscriptions are looked at in one step.
 const STEP: usize = 64;
 
-/// A subscription in line, with what sending to it needs.
+/// How long a subscription without room stands aside at most: as long as it waits if its holder has died.
+const ASIDE: Duration = Duration::from_secs(10);
+
+/// A subscription in line.
 struct Receiver {
     seq: i64,
     id: SubscriptionId,
     partner: PartnerId,
+    next_due: At,
+}
+
+/// Where to send, and what to sign with.
+struct Destination {
     url: DestinationUrl,
     secret: Sealed,
-    next_due: At,
 }
 
 /// Leases what is due, as the request says.
 pub(super) fn lease_due(tx: &Tx, request: LeaseRequest) -> Result<LeaseBatch> {
-    let room = request.busy.iter().copied().collect();
-    let full = request.busy.iter().filter(|(_, room)| *room == 0).map(|(id, _)| *id).collect();
-    let mut leasing = Leasing { tx, request, room, full, taken: Vec::new() };
+    let mut leasing = Leasing { tx, request, room: HashMap::new(), taken: Vec::new(), passed_over: Vec::new() };
+    leasing.call()?;
     leasing.walk_the_line()?;
-    Ok(LeaseBatch { next_due: leasing.next_due()?, deliveries: leasing.taken })
+    let next_due = leasing.next_due()?;
+    Ok(LeaseBatch { deliveries: leasing.taken, passed_over: leasing.passed_over, next_due })
 }
 
 struct Leasing<'a> {
     tx: &'a Tx<'a>,
     request: LeaseRequest,
-    /// What is left of each subscription's room, where that is less than `per_subscription`.
+    /// What is left of the room of each subscription that was served.
     room: HashMap<SubscriptionId, usize>,
-    /// Those that had no room from the start.
-    full: HashSet<SubscriptionId>,
     taken: Vec<Leased>,
+    passed_over: Vec<SubscriptionId>,
 }
 
 impl Leasing<'_> {
-    /// The walk ends, since its place only moves forward and whoever is served stands at `now` or later.
+    /// Serves those that are named, wherever they stand.
+    fn call(&mut self) -> Result<()> {
+        for id in std::mem::take(&mut self.request.again) {
+            if self.taken.len() >= self.request.limit {
+                self.passed_over.push(id);
+            } else if let Some(receiver) = self.tx.one(CALLED, [id], receiver)? {
+                self.serve(&receiver)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The walk ends, since its place only moves forward and whoever is met stands at `now` or later.
     fn walk_the_line(&mut self) -> Result<()> {
         let mut place = (At(Timestamp::MIN), 0);
         while self.taken.len() < self.request.limit {
@@ -87,38 +112,75 @@ impl Leasing<'_> {
 
     /// Leases what a subscription has due, as far as there is room, and puts it where it now belongs in the line.
     fn serve(&mut self, receiver: &Receiver) -> Result<()> {
-        let room = *self.room.entry(receiver.id).or_insert(self.request.per_subscription);
+        if self.is_full(receiver.id) {
+            return self.pass_over(receiver);
+        }
+        let room = self.room.get(&receiver.id).or_else(|| self.request.busy.get(&receiver.id)).copied();
+        let room = room.unwrap_or(self.request.per_subscription);
         let wanted = room.min(self.request.limit - self.taken.len());
         if wanted == 0 {
             return Ok(());
         }
-        let (now, request) = (At(self.request.now), &self.request);
-        let due = self.tx.all(DUE, params![receiver.id, now, rows(wanted)], |row| {
-            Ok((row.get::<_, i64>("seq")?, leased(row, receiver, request)?))
-        })?;
-        self.room.insert(receiver.id, room - due.len());
+        let leased = self.take(receiver, wanted)?;
+        self.room.insert(receiver.id, room - leased);
+        let first_due: Option<At> = self.tx.one(FIRST_DUE, [receiver.id], |row| row.get("due_at"))?;
+        self.put(receiver, first_due.map(|due| due.max(At(self.request.now))))
+    }
+
+    /// Leases at most `wanted` of what a subscription has due. Returns how many.
+    fn take(&mut self, receiver: &Receiver, wanted: usize) -> Result<usize> {
+        let due = params![receiver.id, At(self.request.now), rows(wanted)];
+        if !self.tx.any(DUE, due)? {
+            return Ok(0);
+        }
+        let to = self.destination(receiver)?;
+        let request = &self.request;
+        let due = self.tx.all(DUE, due, |row| Ok((row.get::<_, i64>("seq")?, leased(row, receiver, &to, request)?)))?;
+        let count = due.len();
         for (seq, leased) in due {
             let sql = "UPDATE deliveries SET lease = ?2, due_at = ?3 WHERE seq = ?1";
             self.tx.run(sql, params![seq, leased.lease, At(leased.until)])?;
             self.taken.push(leased);
         }
-        let first_due: Option<At> = self.tx.one(FIRST_DUE, [receiver.id], |row| row.get("due_at"))?;
-        self.tx.run(
-            "UPDATE subscriptions SET next_due_at = ?2 WHERE seq = ?1",
-            params![receiver.seq, first_due.map(|due| due.max(now))],
-        )?;
+        Ok(count)
+    }
+
+    /// Read only for those that are sent something: to parse a URL takes longer than all the rest.
+    fn destination(&self, receiver: &Receiver) -> Result<Destination> {
+        let sql = "SELECT url, secret FROM subscriptions WHERE seq = ?1";
+        let read = |row: &Row| Ok(Destination { url: row.get("url")?, secret: row.get("secret")? });
+        Ok(self.tx.prepare_cached(sql)?.query_row([receiver.seq], read)?)
+    }
+
+    /// Whether a subscription had no room from the start.
+    fn is_full(&self, id: SubscriptionId) -> bool {
+        self.request.busy.get(&id) == Some(&0)
+    }
+
+    fn pass_over(&mut self, receiver: &Receiver) -> Result<()> {
+        self.passed_over.push(receiver.id);
+        self.put(receiver, Some(At(after(self.request.now, ASIDE))))
+    }
+
+    fn put(&self, receiver: &Receiver, next_due: Option<At>) -> Result<()> {
+        self.tx.run("UPDATE subscriptions SET next_due_at = ?2 WHERE seq = ?1", params![receiver.seq, next_due])?;
         Ok(())
     }
 
     /// When the next of those that have room falls due. Those without are the holder's own: it asks again when it has
-    /// room.
+    /// room. Looks at no more than one step of them.
     fn next_due(&self) -> Result<Option<Timestamp>> {
-        let full = |id: &SubscriptionId| self.full.contains(id);
-        let looked_at = rows(self.full.len().saturating_add(1));
-        let later = self.tx.all(NEXT_IN_LINE, params![At(self.request.now), looked_at], |row| {
-            Ok((row.get::<_, SubscriptionId>("id")?, at(row, "next_due_at")?))
-        })?;
-        Ok(later.into_iter().find(|(id, _)| !full(id)).map(|(_, due)| due))
+        let mut statement = self.tx.prepare_cached(NEXT_IN_LINE)?;
+        let mut later = statement.query(params![At(self.request.now), rows(STEP)])?;
+        let (mut full, mut last) = (0, None);
+        while let Some(row) = later.next()? {
+            last = Some(at(row, "next_due_at")?);
+            if !self.is_full(row.get("id")?) {
+                return Ok(last);
+            }
+            full += 1;
+        }
+        Ok(last.filter(|_| full == STEP))
     }
 }
 
@@ -127,13 +189,11 @@ fn receiver(row: &Row) -> rusqlite::Result<Receiver> {
         seq: row.get("seq")?,
         id: row.get("id")?,
         partner: row.get("partner_id")?,
-        url: row.get("url")?,
-        secret: row.get("secret")?,
         next_due: row.get("next_due_at")?,
     })
 }
 
-fn leased(row: &Row, receiver: &Receiver, request: &LeaseRequest) -> rusqlite::Result<Leased> {
+fn leased(row: &Row, receiver: &Receiver, to: &Destination, request: &LeaseRequest) -> rusqlite::Result<Leased> {
     Ok(Leased {
         id: row.get("id")?,
         lease: request.lease,
@@ -146,7 +206,7 @@ fn leased(row: &Row, receiver: &Receiver, request: &LeaseRequest) -> rusqlite::R
         changed: at(row, "changed_at")?,
         body: Bytes::from(row.get::<_, Vec<u8>>("body")?),
         attempts: row.get("attempts")?,
-        url: receiver.url.clone(),
-        secret: receiver.secret.clone(),
+        url: to.url.clone(),
+        secret: to.secret.clone(),
     })
 }

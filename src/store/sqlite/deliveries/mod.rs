@@ -72,10 +72,17 @@ pub(super) const WAKE_LEASED: &str = "UPDATE subscriptions SET next_due_at = 0
 /// What is under a lease is due again, since its change.
 pub(super) const FREE_LEASED: &str = "UPDATE deliveries SET due_at = changed_at, lease = NULL WHERE lease IS NOT NULL";
 
+/// Subscriptions that stand aside, because whoever is dead now had no room for them, are back in line.
+pub(super) const WAKE_PASSED_OVER: &str = "UPDATE subscriptions SET next_due_at = 0
+     WHERE next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL
+       AND EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription_id = subscriptions.id
+                   AND d.due_at < subscriptions.next_due_at)";
+
 /// Gives back every delivery that a dead server left under a lease.
 pub(super) fn free_all_leases(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute(WAKE_LEASED, [])?;
     transaction.execute(FREE_LEASED, [])?;
+    transaction.execute(WAKE_PASSED_OVER, [])?;
     transaction.commit()
 }
