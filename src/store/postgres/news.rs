@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{AsyncMessage, Client, Connection, Socket};
+use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
 use super::server::Server;
-use super::statements::{Db, RowResult, params};
+use super::statements::{Db, Params, RowResult, params};
 use crate::model::SubscriptionId;
 use crate::store::{Result, Signal, Signals};
 
@@ -25,6 +25,12 @@ type Tls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// Between two tellings that there is work.
 const PACE: Duration = Duration::from_millis(20);
+
+/// The newest change of any subscription, in milliseconds since 1970.
+const NEWEST: &str = "SELECT coalesce(max(greatest(updated_at, removed_at)), 0) FROM subscriptions";
+
+/// Subscriptions that changed at a time or later. A minute is allowed for clocks that differ.
+const CHANGED: &str = "SELECT id FROM subscriptions WHERE greatest(updated_at, removed_at) >= $1::BIGINT - 60000";
 
 /// Before another attempt to connect.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -99,11 +105,9 @@ impl News {
             }
             line = tokio::select! {
                 () = self.closing.cancelled() => return,
-                line = reconnect(&server) => line,
+                line = self.reconnect(&server, line.newest) => line,
             };
             tracing::info!("the line to the other nodes stands again");
-            // Whatever was missed, there may be work.
-            self.send(Signal::Work);
         }
         let last = self.tell_work(&line.client);
         tokio::select! {
@@ -114,8 +118,27 @@ impl News {
         }
     }
 
+    /// Connects again, and makes up for what may have been missed since: every subscription that changed after `newest`,
+    /// and that there may be work.
+    async fn reconnect(&self, server: &Server, newest: i64) -> Line {
+        loop {
+            let opened = async {
+                let mut line = Line::open(server).await?;
+                let changed = line.ask(CHANGED, &[&newest]).await?;
+                let recalled = changed.iter().map(|row| row.try_get(0)).collect::<RowResult<Vec<_>>>()?;
+                recalled.into_iter().map(Signal::Recalled).chain([Signal::Work]).for_each(|signal| self.send(signal));
+                RowResult::Ok(line)
+            };
+            match opened.await {
+                Ok(line) => return line,
+                Err(error) => tracing::debug!(%error, "the line to the other nodes is still cut"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     async fn hold(&self, line: &mut Line) -> RowResult<()> {
-        let Line { client, connection } = line;
+        let Line { client, connection, .. } = line;
         tokio::select! {
             ended = listen(connection, |news| self.hear(news)) => ended,
             failed = self.speak(client) => failed,
@@ -150,31 +173,36 @@ impl News {
 pub(super) struct Line {
     client: Client,
     connection: Connection<Socket, Tls>,
+    /// The newest change of any subscription when it was opened.
+    newest: i64,
 }
 
 impl Line {
     /// Connects; when this returns, nothing that others tell is missed.
     pub(super) async fn open(server: &Server) -> RowResult<Self> {
         let (config, tls) = server.config();
-        let (client, mut connection) = config.connect(tls).await?;
+        let (client, connection) = config.connect(tls).await?;
+        let mut line = Self { client, connection, newest: 0 };
         // Losing news with the machine loses nothing: after a restart everybody looks.
-        let listening = client.batch_execute("SET synchronous_commit = off; LISTEN leadgate");
-        tokio::select! {
-            biased;
-            listening = listening => listening?,
-            ended = listen(&mut connection, |_| {}) => ended?,
+        line.ask("SET synchronous_commit = off", &[]).await?;
+        line.ask("LISTEN leadgate", &[]).await?;
+        if let Some(row) = line.ask(NEWEST, &[]).await?.first() {
+            line.newest = row.try_get(0)?;
         }
-        Ok(Self { client, connection })
+        Ok(line)
     }
-}
 
-async fn reconnect(server: &Server) -> Line {
-    loop {
-        match Line::open(server).await {
-            Ok(line) => return line,
-            Err(error) => tracing::debug!(%error, "the line to the other nodes is still cut"),
-        }
-        tokio::time::sleep(AGAIN).await;
+    /// Runs a statement while nobody else drives the connection.
+    async fn ask(&mut self, sql: &str, params: Params<'_>) -> RowResult<Vec<Row>> {
+        let mut waiting = std::pin::pin!(self.client.query(sql, params));
+        let answer = tokio::select! {
+            biased;
+            answer = &mut waiting => return answer,
+            ended = listen(&mut self.connection, |_| {}) => ended,
+        };
+        // The connection has ended: so does the statement.
+        answer?;
+        waiting.await
     }
 }
 

@@ -5,5 +5,6 @@ mod deliveries;
 mod documents;
 mod listen;
 mod office;
+mod postgres;
 mod serve;
 mod settings;

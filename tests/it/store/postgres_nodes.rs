@@ -283,8 +283,23 @@ async fn a_database_that_goes_away_is_unavailable_and_found_again() {
     let mut ear = ear(&nodes.two);
     elsewhere.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
     nodes.one.lead(&site, "a@b.com").await;
-    assert_eq!(soon("the line stands again", ear.recv()).await, Some(Signal::Work));
+    soon("the line stands again", async { while ear.recv().await != Some(Signal::Work) {} }).await;
     assert_eq!(nodes.two.lease().await.len(), 1);
+    nodes.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recall_is_heard_although_the_line_was_cut() {
+    let nodes = Nodes::new().await;
+    let (site, partners, subscriptions) = nodes.one.subscribed_site(1).await;
+    let mut ear = ear(&nodes.two);
+    let elsewhere = Database::empty();
+    let name = nodes.database.name();
+    elsewhere.sql(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+    // The first may still be refused: its connection was one of those that ended.
+    while nodes.one.store.remove_subscription(partners[0].id, site.id, nodes.one.now()).await.is_err() {}
+    let recalled = Signal::Recalled(subscriptions[0]);
+    soon("the recall is heard", async { while ear.recv().await != Some(recalled) {} }).await;
     nodes.close().await;
 }
 

@@ -1,0 +1,57 @@
+//! Gateways on PostgreSQL, as processes: who migrates, which key is needed, and what happens when the database goes away.
+
+use serde_json::json;
+
+use crate::harness::postgres::Database;
+use crate::harness::process::Home;
+
+const KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
+
+fn home(database: &Database) -> Home {
+    Home::new().with("LEADGATE_DATABASE_URL", database.url_text()).with("LEADGATE_LISTEN", "127.0.0.1:0")
+}
+
+#[test]
+fn a_database_is_migrated_when_it_is_said_and_not_by_itself() {
+    let database = Database::empty();
+    let home = home(&database).with("LEADGATE_SECRET_KEY", KEY);
+    for command in ["serve", "user list"] {
+        let line = home.complains(command);
+        assert!(line.contains("schema 0") && line.ends_with("run `leadgate migrate`"), "{line}");
+    }
+    let first = home.document("migrate");
+    assert_eq!(first, json!({"applied": ["0001_initial"]}));
+    assert_eq!(home.document("migrate"), json!({"applied": []}));
+    assert_eq!(home.document("check"), json!({"ok": true, "problems": []}));
+
+    let other = Database::empty();
+    let home = self::home(&other).with("LEADGATE_SECRET_KEY", KEY);
+    let mut gateway = home.start("serve --migrate");
+    gateway.reports("serving");
+    assert_eq!(gateway.terminate(), Some(0));
+}
+
+#[test]
+fn gateways_on_one_database_need_one_key() {
+    let database = Database::new();
+    let line = home(&database).complains("serve");
+    assert!(line.starts_with("secret_key must be set when the database is PostgreSQL"), "{line}");
+    let (one, two) = (home(&database), home(&database));
+    let (one, two) = (one.with("LEADGATE_SECRET_KEY", KEY), two.with("LEADGATE_SECRET_KEY", KEY));
+    let (mut first, mut second) = (one.start("serve"), two.start("serve"));
+    first.reports("serving");
+    second.reports("serving");
+    let line = home(&database).with("LEADGATE_SECRET_KEY", "0a".repeat(32)).complains("serve");
+    assert!(line.starts_with("secret_key is wrong"), "{line}");
+    assert_eq!((first.terminate(), second.terminate()), (Some(0), Some(0)));
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_named_without_its_password() {
+    let home = Home::new().with("LEADGATE_DATABASE_URL", "postgres://me:hush@127.0.0.1:1/leads");
+    let line = home.complains("user list");
+    assert!(line.starts_with("cannot open postgres://127.0.0.1:1/leads: ") && !line.contains("hush"), "{line}");
+    let home = Home::new().with("LEADGATE_DATABASE_URL", "postgres://me:hush@127.0.0.1/leads?sslmod=require");
+    let line = home.complains("user list");
+    assert!(line.contains("database_url") && !line.contains("hush"), "{line}");
+}
