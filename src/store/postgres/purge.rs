@@ -16,6 +16,9 @@ use crate::store::Result;
 /// longer than any such request lives.
 const GRANT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The last delivery of a removed subscription finishes at most this much later: no lease lasts so long.
+const LAST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What is deleted when its own time is over, at most `$2` rows of each.
 pub(super) const EXPIRED: [&str; 4] = [
     "DELETE FROM sessions WHERE expires_at <= $1
@@ -35,6 +38,10 @@ pub(super) const ENDED_GRANTS: &str = "DELETE FROM grants WHERE ends_at < $1
 /// Deliveries that finished before `$1`; their bodies and attempts go with them.
 pub(super) const FINISHED: &str = "DELETE FROM deliveries WHERE finished_at < $1
      AND ctid = ANY(ARRAY(SELECT ctid FROM deliveries WHERE finished_at < $1 LIMIT $2))";
+
+/// Subscriptions that were removed before `$1` and for which nothing waits.
+pub(super) const SWEPT: &str = "DELETE FROM subscriptions WHERE removed_at < $1 AND swept
+     AND ctid = ANY(ARRAY(SELECT ctid FROM subscriptions WHERE removed_at < $1 AND swept LIMIT $2))";
 
 /// What a removed site (`$1`) left, at most `$2` rows of each.
 pub(super) const LEFT_BY_SITE: [&str; 7] = [
@@ -99,7 +106,17 @@ impl Purge<'_> {
             self.delete(sql, self.now).await?;
         }
         self.delete(ENDED_GRANTS, self.now.checked_sub(GRANT_KEPT).unwrap_or(Timestamp::MIN)).await?;
-        self.delete(FINISHED, finished_before).await
+        self.delete(FINISHED, finished_before).await?;
+        self.delete_swept_subscriptions(finished_before).await
+    }
+
+    /// The delivery log names removed subscriptions, and there is no index of who names one. But when everything that
+    /// finished before a time is gone, so is everything of those that were removed well before it.
+    async fn delete_swept_subscriptions(&mut self, finished_before: Timestamp) -> Result<()> {
+        if self.left == 0 {
+            return Ok(());
+        }
+        self.delete(SWEPT, finished_before.checked_sub(LAST_LEASE).unwrap_or(Timestamp::MIN)).await
     }
 
     /// Runs a statement that deletes rows whose time is before `cutoff`.

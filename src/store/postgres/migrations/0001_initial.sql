@@ -140,7 +140,8 @@ CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
 -- Subscriptions -----------------------------------------------------------------------------------------------------
 
--- Not UNIQUE per site and partner: old data can hold duplicates. A removed one stays, because the delivery log names it.
+-- Not UNIQUE per site and partner: old data can hold duplicates. A removed one stays as long as the delivery log
+-- names it.
 CREATE TABLE subscriptions (
     site_uuid    UUID   NOT NULL,
     id           UUID   NOT NULL,
@@ -166,6 +167,7 @@ CREATE INDEX subscriptions_removed ON subscriptions (site_uuid) WHERE removed_at
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at, seq)
     WHERE next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL;
 CREATE INDEX subscriptions_unswept ON subscriptions (removed_at) WHERE removed_at IS NOT NULL AND NOT swept;
+CREATE INDEX subscriptions_swept ON subscriptions (removed_at) WHERE swept;
 
 -- Leads -------------------------------------------------------------------------------------------------------------
 
