@@ -1,8 +1,7 @@
-//! Who takes part: a database with a site, a partner with a token, a source, and perhaps a backlog.
+//! Who takes part: a database with a site, a partner with a token, a source, and perhaps a subscription.
 
 use std::time::Duration;
 
-use leadgate::model::lead::{LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
 use leadgate::model::oauth::{Issued, NewCode, NewTokens, Redemption};
 use leadgate::model::partner::{ClientId, Partner};
 use leadgate::model::person::User;
@@ -12,18 +11,21 @@ use leadgate::model::source::{Reach, Source};
 use leadgate::model::subscription::secret_context;
 use leadgate::model::token::{Access, Code, Credential, Plain, Refresh};
 use leadgate::model::{
-    ChangeId, Clock, FlowId, GrantId, LeadId, OsEntropy, PartnerId, Scopes, SiteId, SourceId, SubscriptionId,
-    SystemClock, Timestamp, UserId, time,
+    Clock, FlowId, GrantId, OsEntropy, PartnerId, Scopes, SiteId, SourceId, SubscriptionId, SystemClock, Timestamp,
+    UserId, time,
 };
 use leadgate::store::{self, DatabaseUrl, NewSubscription, Purpose, SharedStore};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use crate::data::Data;
+use crate::setup::Setup;
 
 /// The secret that deliveries are signed with.
 pub const SECRET: &str = "benchmark-secret";
 
 pub struct Cast {
-    pub folder: TempDir,
+    pub setup: Setup,
+    pub data: Data,
     pub key: String,
     pub site: SiteId,
     pub partner: PartnerId,
@@ -32,11 +34,12 @@ pub struct Cast {
 }
 
 impl Cast {
-    pub async fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+    /// A fresh database with everybody in it, for the gateways of `setup`.
+    pub async fn new(setup: Setup) -> Self {
         let (token, password) = (Plain::<Access>::generate(&OsEntropy), Plain::<Credential>::generate(&OsEntropy));
         let cast = Self {
-            folder,
+            setup,
+            data: Data::new(setup).await,
             key: Keyring::generate(&OsEntropy),
             site: SiteId::random(&OsEntropy),
             partner: PartnerId::random(&OsEntropy),
@@ -50,15 +53,13 @@ impl Cast {
         cast
     }
 
-    pub fn database_url(&self) -> String {
-        format!("sqlite:{}", self.folder.path().join("leadgate.db").display())
-    }
-
-    pub async fn subscribe(&self, url: &str) {
+    /// Has the partner's deliveries sent to `url`.
+    pub async fn subscribe(&self, url: &str) -> SubscriptionId {
         let store = self.store().await;
         let keys = Keyring::parse(&self.key).expect("a generated key");
+        let id = SubscriptionId::random(&OsEntropy);
         let subscription = NewSubscription {
-            id: SubscriptionId::random(&OsEntropy),
+            id,
             site: self.site,
             partner: self.partner,
             url: url.parse().expect("a URL"),
@@ -67,40 +68,11 @@ impl Cast {
         };
         store.replace_subscription(subscription).await.expect("a subscription");
         store.close().await;
-    }
-
-    /// Puts `leads` new leads, and so as many deliveries, into the database.
-    pub async fn backlog(&self, leads: usize) {
-        let store = self.store().await;
-        for batch in (0..leads).collect::<Vec<_>>().chunks(500) {
-            let commands = batch.iter().map(|n| store.apply_lead_change(self.command(*n)));
-            for outcome in futures_util::future::join_all(commands).await {
-                assert!(matches!(outcome.expect("a commit"), LeadOutcome::Done(_)));
-            }
-        }
-        store.close().await;
-    }
-
-    fn command(&self, n: usize) -> LeadCommand {
-        let Value::Object(lead) = lead(n) else { unreachable!("lead() makes objects") };
-        let fields = lead.into_iter().map(|(name, value)| (name, Some(value))).collect();
-        LeadCommand {
-            site: self.site,
-            origin: Origin { system: "bench".into(), partner: None },
-            change: ChangeId::at(now(), &OsEntropy),
-            now: now(),
-            action: LeadAction::Upsert {
-                given: None,
-                fresh: LeadId::random(&OsEntropy),
-                patch: Patch { fields, if_absent: Vec::new() },
-                activities: Vec::new(),
-            },
-            idempotency: None,
-        }
+        id
     }
 
     async fn store(&self) -> SharedStore {
-        let url: DatabaseUrl = self.database_url().parse().expect("a database URL");
+        let url: DatabaseUrl = self.data.url().parse().expect("a database URL");
         store::open(&url, Purpose::Command).await.expect("a database")
     }
 

@@ -6,13 +6,19 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::cast::{self, Cast};
-use crate::gateway::Process;
+use crate::gateway::Nodes;
 use crate::receiver::Receiver;
 
-/// p50 and p99, as text.
+/// How long it took to the receiver's first byte.
 pub struct Times {
-    pub since_sent: String,
-    pub since_accepted: String,
+    pub since_sent: Percentiles,
+    pub since_accepted: Percentiles,
+}
+
+/// In milliseconds.
+pub struct Percentiles {
+    pub p50: f64,
+    pub p99: f64,
 }
 
 /// When a lead was sent, and when its 2xx was there.
@@ -25,20 +31,21 @@ struct Accepted {
 /// Posts `per_second` leads a second for `duration`, each by a caller of its own, and waits for their deliveries.
 pub async fn at_pace(
     cast: &Cast,
-    gateway: &Process,
+    nodes: &Nodes,
     receiver: &mut Receiver,
     per_second: u32,
     duration: Duration,
 ) -> Times {
     let leads = (duration.as_secs() * u64::from(per_second)) as usize;
-    let url = format!("http://{}/rest/sites/{}/leads", gateway.address, cast.site);
+    let urls = nodes.urls(&format!("/rest/sites/{}/leads", cast.site));
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
     let mut posts = JoinSet::new();
     for n in 0..leads {
         pace.tick().await;
         let lead = cast::lead(n);
-        let request = client.post(&url).basic_auth("portal", Some(&cast.password)).body(lead.to_string());
+        let request =
+            client.post(&urls[n % urls.len()]).basic_auth("portal", Some(&cast.password)).body(lead.to_string());
         let email = lead["email"].as_str().expect("text").to_owned();
         posts.spawn(async move {
             let sent = Instant::now();
@@ -60,8 +67,8 @@ pub async fn at_pace(
     Times { since_sent: percentiles(since_sent), since_accepted: percentiles(since_accepted) }
 }
 
-fn percentiles(mut times: Vec<Duration>) -> String {
+fn percentiles(mut times: Vec<Duration>) -> Percentiles {
     times.sort_unstable();
     let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1000.0;
-    format!("{:.1} / {:.1} ms", at(50), at(99))
+    Percentiles { p50: at(50), p99: at(99) }
 }

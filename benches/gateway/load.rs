@@ -1,27 +1,27 @@
-//! Callers: so many at once, so many requests in all.
+//! Callers: so many at once, so many requests in all, spread evenly over the gateways.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::cast::{self, Cast};
-use crate::gateway::Process;
+use crate::gateway::Nodes;
 
 /// Posts `leads` leads. Returns how many were accepted per second.
-pub async fn post_leads(cast: &Cast, gateway: &Process, callers: usize, leads: usize) -> f64 {
-    let url = format!("http://{}/rest/sites/{}/leads", gateway.address, cast.site);
+pub async fn post_leads(cast: &Cast, nodes: &Nodes, callers: usize, leads: usize) -> f64 {
+    let urls = nodes.urls(&format!("/rest/sites/{}/leads", cast.site));
     let password = cast.password.clone();
     rate(callers, leads, move |client, n| {
-        client.post(&url).basic_auth("portal", Some(&password)).body(cast::lead(n).to_string())
+        client.post(&urls[n % urls.len()]).basic_auth("portal", Some(&password)).body(cast::lead(n).to_string())
     })
     .await
 }
 
 /// Gets the partner's subscription `requests` times. Returns how many answers came per second.
-pub async fn get_subscription(cast: &Cast, gateway: &Process, callers: usize, requests: usize) -> f64 {
-    let url = format!("http://{}/piesync/subscription/{}/", gateway.address, cast.site);
+pub async fn get_subscription(cast: &Cast, nodes: &Nodes, callers: usize, requests: usize) -> f64 {
+    let urls = nodes.urls(&format!("/piesync/subscription/{}/", cast.site));
     let token = cast.token.clone();
-    rate(callers, requests, move |client, _| client.get(&url).bearer_auth(&token)).await
+    rate(callers, requests, move |client, n| client.get(&urls[n % urls.len()]).bearer_auth(&token)).await
 }
 
 async fn rate<F>(callers: usize, requests: usize, request: F) -> f64

@@ -13,7 +13,7 @@ use leadgate::model::{DeliveryId, OsEntropy, SystemClock, signature};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cast;
-use crate::gateway::cpu_of;
+use crate::machine::cpu_of;
 
 const WORD: &str = "--raw-loop";
 
@@ -102,7 +102,7 @@ pub fn in_a_process_of_its_own(url: &str, count: usize) -> Started {
 impl Started {
     /// Its CPU time, taken while it waits to be let go; then lets it go.
     pub fn finish(mut self) -> Duration {
-        let cpu = cpu_of(self.0.id());
+        let cpu = cpu_of(self.0.id()).expect("it waits");
         drop(self.0.stdin.take());
         self.0.wait().expect("the raw loop ends");
         cpu

@@ -1,0 +1,87 @@
+//! Backlogs, made by SQL: what waits when a gateway has been away, as the outbox would have written it, only faster.
+//!
+//! A backlog lies still until it is released: then the subscription takes its place in the line, at a moment that all
+//! gateways have heard of before, so that they begin together.
+
+use std::time::Duration;
+
+use leadgate::model::{SubscriptionId, Timestamp, time};
+
+use crate::cast::{self, Cast};
+use crate::data::Data;
+
+/// Between a release and its moment: gateways ask the store each second what comes next.
+const NOTICE: Duration = Duration::from_millis(1500);
+
+/// Adds `count` leads, each with a delivery that waits for the subscription, due from now on.
+pub fn add(cast: &Cast, subscription: SubscriptionId, count: usize) {
+    let insert = match cast.data {
+        Data::Sqlite(_) => on_sqlite(cast, subscription, count),
+        Data::Postgres(_) => on_postgres(cast, subscription, count),
+    };
+    cast.data.run(&insert);
+    // As it would have been found long ago, had the backlog grown slowly.
+    cast.data.run(match cast.data {
+        Data::Sqlite(_) => "PRAGMA wal_checkpoint(TRUNCATE)",
+        Data::Postgres(_) => "VACUUM (ANALYZE) leads, deliveries, delivery_bodies",
+    });
+}
+
+/// Lets the gateways begin, all at the same moment.
+pub fn release(cast: &Cast, subscription: SubscriptionId) {
+    let at = millis(time::after(cast::now(), NOTICE));
+    let id = match cast.data {
+        Data::Sqlite(_) => format!("x'{}'", hex::encode(subscription.as_bytes())),
+        Data::Postgres(_) => format!("'{subscription}'"),
+    };
+    cast.data.run(&format!("UPDATE subscriptions SET next_due_at = {at} WHERE id = {id}"));
+}
+
+fn on_postgres(cast: &Cast, subscription: SubscriptionId, count: usize) -> String {
+    let (site, partner, now, lead) = (cast.site, cast.partner, millis(cast::now()), cast::lead(0).to_string());
+    // Whether what is inserted refers to what is there need not be checked row by row: it is inserted with it.
+    format!(
+        "BEGIN;
+         SET LOCAL session_replication_role = replica;
+         WITH made AS (
+             INSERT INTO deliveries
+                 (site_uuid, id, subscription_id, partner_id, lead_id, action, changed_at, state, position, due_at)
+             SELECT '{site}', gen_random_uuid(), '{subscription}', '{partner}', gen_random_uuid(), 'created', {now},
+                    'waiting', 0, {now}
+             FROM generate_series(1, {count})
+             RETURNING site_uuid, seq, lead_id
+         ), leads AS (
+             INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
+             SELECT site_uuid, lead_id, convert_to(lead_id::TEXT, 'UTF8'), '{lead}', {now}, {now} FROM made
+         )
+         INSERT INTO delivery_bodies (site_uuid, delivery_seq, body)
+         SELECT site_uuid, seq, convert_to('{lead}', 'UTF8') FROM made;
+         COMMIT;"
+    )
+}
+
+fn on_sqlite(cast: &Cast, subscription: SubscriptionId, count: usize) -> String {
+    let [site, partner, subscription] =
+        [cast.site.as_bytes(), cast.partner.as_bytes(), subscription.as_bytes()].map(hex::encode);
+    let (now, lead) = (millis(cast::now()), cast::lead(0).to_string());
+    format!(
+        "BEGIN IMMEDIATE;
+         CREATE TEMP TABLE made AS
+             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+             SELECT n + (SELECT coalesce(max(seq), 0) FROM deliveries) AS seq, randomblob(16) AS id,
+                    randomblob(16) AS lead_id FROM numbers;
+         INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
+             SELECT x'{site}', lead_id, hex(lead_id), '{lead}', {now}, {now} FROM made;
+         INSERT INTO deliveries
+             (seq, id, site_uuid, subscription_id, partner_id, lead_id, action, changed_at, state, position, due_at)
+             SELECT seq, id, x'{site}', x'{subscription}', x'{partner}', lead_id, 'created', {now}, 'waiting', 0, {now}
+             FROM made;
+         INSERT INTO delivery_bodies (delivery_seq, body) SELECT seq, CAST('{lead}' AS BLOB) FROM made;
+         DROP TABLE made;
+         COMMIT;"
+    )
+}
+
+fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}

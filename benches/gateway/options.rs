@@ -1,0 +1,69 @@
+//! What to measure: the command line.
+
+use clap::{Parser, ValueEnum};
+
+use crate::setup::Setup;
+
+/// Nodes that a PostgreSQL is measured with.
+const NODES: [usize; 3] = [1, 2, 3];
+
+/// A part of the benchmark.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Leads accepted per second.
+    Intake,
+    /// GET subscription.
+    Subscription,
+    /// Deliveries per second, and what they cost.
+    Backlog,
+    /// From request to receiver at a calm pace, and memory at rest.
+    Latency,
+}
+
+/// An engine of the store.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Measures the gateway.
+#[derive(Parser)]
+#[command(name = "cargo bench --bench gateway --")]
+pub struct Options {
+    /// Measure only this; may be repeated. Default: everything.
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+    /// Only this engine. Default: both.
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
+    /// Only this many nodes on PostgreSQL. Default: 1, 2 and 3.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=4))]
+    nodes: Option<u8>,
+    /// How often each figure is measured; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
+    rounds: u8,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Options {
+    /// Whether this part is wanted.
+    pub fn wants(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    /// The columns of the table.
+    pub fn setups(&self) -> Vec<Setup> {
+        let nodes = self.nodes.map_or(NODES.to_vec(), |nodes| vec![usize::from(nodes)]);
+        let sqlite = (self.engine != Some(Engine::Postgres)).then_some(Setup::Sqlite);
+        let postgres = (self.engine != Some(Engine::Sqlite)).then_some(nodes).into_iter().flatten();
+        sqlite.into_iter().chain(postgres.map(|nodes| Setup::Postgres { nodes })).collect()
+    }
+
+    /// How often each figure is measured.
+    pub fn rounds(&self) -> usize {
+        self.rounds.into()
+    }
+}

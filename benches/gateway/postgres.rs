@@ -1,0 +1,76 @@
+//! The benchmark's own PostgreSQL: set up like one that must not lose anything, on the same disk as the SQLite files.
+
+#[path = "../../tests/support/postgres_server.rs"]
+mod server;
+
+use std::fs;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use leadgate::store::{self, DatabaseUrl};
+
+use self::server::Server;
+use crate::machine;
+
+/// Everything else is as PostgreSQL is delivered. Checkpoints come by time, and do not hit one figure by chance.
+pub const SETTINGS: [&str; 4] = ["fsync=on", "synchronous_commit=on", "shared_buffers=256MB", "max_wal_size=8GB"];
+
+/// A database; gone when this is dropped.
+pub struct Database {
+    name: String,
+}
+
+impl Database {
+    /// A fresh one, migrated.
+    pub async fn new() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("leadgate_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        server().run("postgres", &format!("CREATE DATABASE {name}"));
+        let database = Self { name };
+        let url: DatabaseUrl = database.url().parse().expect("a database URL");
+        store::migrate(&url).await.expect("a fresh database");
+        database
+    }
+
+    /// Its `database_url`.
+    pub fn url(&self) -> String {
+        server().url(&self.name)
+    }
+
+    /// Runs SQL behind the gateway's back.
+    pub fn run(&self, sql: &str) {
+        server().run(&self.name, sql);
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        server().run("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
+
+/// CPU time that the server's processes have used so far, those that have ended included.
+pub fn cpu() -> Duration {
+    let postmaster = postmaster();
+    let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+    let children = fs::read_to_string(children).expect("Linux tells");
+    let living = children.split_whitespace().filter_map(|pid| machine::cpu_of(pid.parse().ok()?));
+    let own = machine::cpu_with_ended_children_of(postmaster).expect("it runs");
+    own + living.sum::<Duration>()
+}
+
+/// The process whose children serve the connections.
+fn postmaster() -> u32 {
+    static POSTMASTER: OnceLock<u32> = OnceLock::new();
+    *POSTMASTER.get_or_init(|| {
+        let first_line = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::BIGINT";
+        u32::try_from(server().number("postgres", first_line)).expect("a process id")
+    })
+}
+
+/// The server, started by whoever asks first.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(&SETTINGS))
+}
