@@ -43,10 +43,12 @@ pub(super) fn of_site(site: SiteId) -> i64 {
     key("site", &[site.as_bytes()])
 }
 
+/// The statement that [`share_sites`] runs.
+pub(super) const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(key) FROM unnest($1::BIGINT[]) AS key";
+
 /// Keeps who receives a site's deliveries as it is.
 pub(super) async fn share_sites(tx: &Tx, sites: &[SiteId]) -> Result<()> {
-    let sql = "SELECT pg_advisory_xact_lock_shared(key) FROM unnest($1::BIGINT[]) AS key";
-    lock_all(tx, sql, in_order(sites.iter().copied().map(of_site))).await
+    lock_all(tx, SHARE, in_order(sites.iter().copied().map(of_site))).await
 }
 
 /// Waits for all that adds to these sites' deliveries, and keeps it waiting.

@@ -24,6 +24,11 @@ const LOCK: Duration = Duration::from_secs(5);
 /// How long a transaction may be idle: the server ends those of a node that was stopped or cut off, and frees its locks.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
+/// How statements are planned. Each of ours has an index, but the queue is empty at one moment and long at the next, and a
+/// plan is kept: one that was made while reading the whole table seemed cheap would be very dear a moment later. A plan is
+/// good for all values: to make one, or to compile it, takes longer than most statements run.
+const PLANS: &str = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan";
+
 /// How long we wait for any answer of the server: longer than the server's own time-outs, so that it ends what it can. What
 /// remains is a server that is cut off.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
@@ -55,10 +60,8 @@ impl FromStr for Server {
         config.keepalives_idle(UNACKNOWLEDGED);
         config.application_name("leadgate");
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
-        // Our statements go along indexes whatever their values are; planning one anew takes longer than running it.
         config.options(format!(
-            "{given}-c plan_cache_mode=force_generic_plan -c statement_timeout={} -c lock_timeout={} \
-             -c idle_in_transaction_session_timeout={}",
+            "{given}-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} {PLANS}",
             STATEMENT.as_millis(),
             LOCK.as_millis(),
             IDLE_IN_TRANSACTION.as_millis(),
