@@ -75,9 +75,9 @@ fn warn_of_password() {
 }
 
 fn document(report: &Report) -> Value {
-    let tables = report.tables.iter().map(|(name, summary)| {
-        json!({ "table": name, "rows": summary.rows, "checksum": summary.checksum.to_string() })
-    });
+    let tables = report.tables.iter().map(
+        |(name, summary)| json!({ "table": name, "rows": summary.rows, "checksum": summary.checksum.to_string() }),
+    );
     json!({ "rows": report.rows(), "copied": report.copied, "tables": tables.collect::<Vec<_>>() })
 }
 
@@ -85,9 +85,10 @@ fn summary(report: &Report, from: &Path) -> String {
     if report.was_finished {
         return format!("Nothing to do: all {} rows were copied before.", report.rows());
     }
-    let rows = report.tables.iter().map(|(name, summary)| {
-        vec![(*name).to_owned(), summary.rows.to_string(), summary.checksum.to_string()]
-    });
+    let rows = report
+        .tables
+        .iter()
+        .map(|(name, summary)| vec![(*name).to_owned(), summary.rows.to_string(), summary.checksum.to_string()]);
     let rows: Vec<_> = rows.collect();
     let mut lines = vec![
         table(&["TABLE", "ROWS", "CHECKSUM"], &rows),

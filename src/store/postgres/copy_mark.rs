@@ -19,11 +19,11 @@ pub(super) struct Mark {
 /// The mark, if there is one.
 pub(super) async fn read(client: &impl GenericClient) -> Result<Option<Mark>, Error> {
     let found = client.query_opt("SELECT source, rows, finished FROM copy_mark", &[]).await?;
-    found.map(|row: Row| Ok(Mark {
-        source: row.try_get("source")?,
-        rows: count(&row, "rows")?,
-        finished: row.try_get("finished")?,
-    })).transpose()
+    found
+        .map(|row: Row| {
+            Ok(Mark { source: row.try_get("source")?, rows: count(&row, "rows")?, finished: row.try_get("finished")? })
+        })
+        .transpose()
 }
 
 /// Refuses a database into which a gateway was copied in part.

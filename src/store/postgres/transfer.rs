@@ -10,9 +10,11 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Error, Transaction};
 
 use super::locks::IN_USE;
+use super::pool::Pool;
 use super::server::Server;
 use super::statements::Params;
-use super::{copy_mark, migrate};
+use super::{copy_mark, migrate, partitions};
+use crate::model::Timestamp;
 use crate::store::StoreError;
 use crate::store::transfer::{self, Batch, Place, Row, Summary, Table, TransferError, Value};
 
@@ -55,7 +57,12 @@ impl Target {
     }
 
     /// Marks the database as the copy of what has this `fingerprint`; or says how far such a copy is.
-    pub(in crate::store) async fn begin(&mut self, fingerprint: &[u8; 32]) -> Result<Place, TransferError> {
+    /// `oldest` is when the first delivery of its log was finished.
+    pub(in crate::store) async fn begin(
+        &mut self,
+        fingerprint: &[u8; 32],
+        oldest: Option<Timestamp>,
+    ) -> Result<Place, TransferError> {
         let name = self.server.to_string();
         match copy_mark::read(&self.client).await.map_err(failed)? {
             Some(mark) if mark.source != fingerprint && mark.finished => Err(TransferError::NotEmpty(name)),
@@ -63,8 +70,22 @@ impl Target {
             Some(mark) if mark.finished => Ok(Place::Finished),
             Some(mark) => Ok(Place::At(mark.rows)),
             None if self.holds_anything().await.map_err(failed)? => Err(TransferError::NotEmpty(name)),
-            None => self.mark(fingerprint).await.map_err(failed).map(|()| Place::At(0)),
+            None => {
+                self.make_room(oldest).await?;
+                self.mark(fingerprint).await.map_err(failed).map(|()| Place::At(0))
+            }
         }
+    }
+
+    /// Gives the log that comes the partitions that it would have had here.
+    async fn make_room(&self, oldest: Option<Timestamp>) -> Result<(), TransferError> {
+        let Some(oldest) = oldest else { return Ok(()) };
+        let pool = Pool::new(&self.server)?;
+        let db = pool.get().await.map_err(TransferError::Target)?;
+        partitions::begin_with(&db, oldest).await.map_err(TransferError::Target)?;
+        drop(db);
+        pool.close().await;
+        Ok(())
     }
 
     /// A gateway that was started here and did nothing has left the proof of its key. That is nothing.
@@ -103,13 +124,9 @@ impl Target {
     }
 
     /// Reads a table back. Tells now and then how many rows have been read.
-    pub(in crate::store) async fn summary(
-        &self,
-        table: &Table,
-        told: impl Fn(u64),
-    ) -> Result<Summary, TransferError> {
+    pub(in crate::store) async fn summary(&self, table: &Table, told: impl Fn(u64)) -> Result<Summary, TransferError> {
         let work = async {
-            let sql = format!("SELECT {} FROM {}", table.target_columns(), table.name);
+            let sql = format!("SELECT {} FROM {}", table.columns().join(", "), table.name);
             let none: Params<'_> = &[];
             let mut rows = pin!(self.client.query_raw(&sql, none.iter().copied()).await?);
             let mut summary = Summary::default();
@@ -130,8 +147,8 @@ impl Target {
     pub(in crate::store) async fn finish(&mut self) -> Result<(), TransferError> {
         let work = async {
             let transaction = self.client.transaction().await?;
-            for table in transfer::tables().filter(|table| table.counted) {
-                go_on_counting(&transaction, table.name).await?;
+            for table in transfer::tables() {
+                go_on_counting(&transaction, table).await?;
             }
             for sql in AS_AFTER_A_START {
                 transaction.execute(sql, &[]).await?;
@@ -148,7 +165,7 @@ impl Target {
 }
 
 async fn write_rows(transaction: &Transaction<'_>, table: &Table, rows: &[Row]) -> Result<(), Error> {
-    let (name, columns) = (table.name, table.target_columns());
+    let (name, columns) = (table.name, table.columns().join(", "));
     let described = transaction.prepare(&format!("SELECT {columns} FROM {name}")).await?;
     let types: Vec<_> = described.columns().iter().map(|column| column.type_().clone()).collect();
     let sink = transaction.copy_in(&format!("COPY {name} ({columns}) FROM STDIN BINARY")).await?;
@@ -159,9 +176,15 @@ async fn write_rows(transaction: &Transaction<'_>, table: &Table, rows: &[Row]) 
     writer.finish().await.map(|_| ())
 }
 
-/// Has the next row of a table come behind all that are there.
-async fn go_on_counting(transaction: &Transaction<'_>, table: &str) -> Result<(), Error> {
-    let sql = format!("SELECT setval(pg_get_serial_sequence('{table}', 'seq'), max(seq)) FROM {table} HAVING count(*) > 0");
+/// Has what is counted next come behind all that are there.
+async fn go_on_counting(transaction: &Transaction<'_>, table: &Table) -> Result<(), Error> {
+    let Some(owner) = table.counted_by else { return Ok(()) };
+    let sql = format!(
+        "SELECT setval(counter, newest)
+         FROM (SELECT max(seq) AS newest FROM {}) there, CAST(pg_get_serial_sequence('{owner}', 'seq') AS REGCLASS) counter
+         WHERE newest > coalesce(pg_sequence_last_value(counter), 0)",
+        table.name
+    );
     transaction.execute(&sql, &[]).await.map(|_| ())
 }
 

@@ -8,8 +8,10 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use tokio::sync::mpsc;
 
-use super::file::Location;
 use super::blocking;
+use super::file::Location;
+use super::values::maybe_at;
+use crate::model::Timestamp;
 use crate::store::transfer::{self, Batch, Table, Value};
 use crate::store::{OpenError, Result, StoreError};
 
@@ -41,17 +43,22 @@ impl Source {
 
     /// How many rows there are to copy.
     pub(in crate::store) async fn count(&self) -> Result<u64> {
-        let held = self.held.clone();
-        blocking(move || {
-            let connection = &held.lock().unwrap_or_else(PoisonError::into_inner).connection;
-            let count = |table: &Table| {
-                let sql = format!("SELECT count(*) FROM {}", table.name);
-                let counted = connection.query_row(&sql, [], |row| row.get(0)).map(i64::unsigned_abs);
-                counted.map_err(StoreError::from)
-            };
-            transfer::tables().map(count).sum()
+        self.look(|connection| {
+            let count = |table: &Table| connection.query_row(&table.count_source(), [], |row| row.get(0));
+            transfer::tables().map(|table| Ok(count(table).map(i64::unsigned_abs)?)).sum()
         })
         .await
+    }
+
+    /// When the first of the deliveries in the log was finished.
+    pub(in crate::store) async fn first_finished(&self) -> Result<Option<Timestamp>> {
+        let sql = "SELECT min(finished_at) AS first FROM deliveries WHERE finished_at IS NOT NULL";
+        self.look(move |connection| Ok(connection.query_row(sql, [], |row| maybe_at(row, "first"))?)).await
+    }
+
+    async fn look<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+        let held = self.held.clone();
+        blocking(move || work(&held.lock().unwrap_or_else(PoisonError::into_inner).connection)).await
     }
 
     /// The rows of a table, in the order of their key, behind the first `skip`. Reads no more than a batch ahead.
@@ -100,4 +107,62 @@ fn values(row: &Row, columns: usize) -> Result<transfer::Row> {
         ValueRef::Real(_) => Err(StoreError::Corrupt("a fraction where there can be none".into())),
     };
     (0..columns).map(value).collect::<Result<_>>().map(transfer::Row)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+
+    use super::*;
+    use crate::store::sqlite::migrate;
+
+    fn migrated() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate::apply(&mut connection).unwrap();
+        connection
+    }
+
+    /// The columns that there are, without those of recalls: they are for processes beside a running server.
+    fn columns(connection: &Connection) -> BTreeSet<String> {
+        let sql = "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND t.name <> 'recalls'";
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(rusqlite::Result::unwrap).collect()
+    }
+
+    #[test]
+    fn every_column_is_read() {
+        let connection = migrated();
+        let there = columns(&connection);
+        let read = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = read.clone();
+        let watch = move |context: AuthContext<'_>| {
+            if let AuthAction::Read { table_name, column_name } = context.action {
+                seen.lock().unwrap().insert(format!("{table_name}.{column_name}"));
+            }
+            Authorization::Allow
+        };
+        connection.authorizer(Some(watch)).unwrap();
+        for table in transfer::tables() {
+            connection.prepare(&table.read_source()).unwrap();
+        }
+        let read = read.lock().unwrap();
+        assert_eq!(there.difference(&read).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
+
+    #[test]
+    fn no_table_is_sorted() {
+        let connection = migrated();
+        for table in transfer::tables() {
+            let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", table.read_source())).unwrap();
+            let steps = explained.query_map([0], |row| row.get::<_, String>("detail")).unwrap();
+            let plan: Vec<_> = steps.map(rusqlite::Result::unwrap).collect();
+            // The attempts of one delivery are sorted; there are few.
+            let sorted =
+                plan.iter().take_while(|step| !step.contains("SUBQUERY")).any(|step| step.contains("TEMP B-TREE"));
+            assert!(!sorted, "{}: {plan:#?}", table.name);
+        }
+    }
 }

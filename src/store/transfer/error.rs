@@ -22,7 +22,9 @@ pub enum TransferError {
     #[error("{0} holds other data: copy into an empty database")]
     NotEmpty(String),
     /// The target has been begun with something else.
-    #[error("{0} holds an unfinished copy of other data, or the source has changed since: begin anew with an empty database")]
+    #[error(
+        "{0} holds an unfinished copy of other data, or the source has changed since: begin anew with an empty database"
+    )]
     OtherSource(String),
     /// The target holds something else than the source.
     #[error("the copy differs from the source in {}: begin anew with an empty database", list(.0))]

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 pub use self::error::{Difference, TransferError};
 pub(super) use self::rows::{Batch, Row, Value};
 pub use self::rows::{Checksum, Summary};
+pub use self::tables::copied_columns;
 pub(super) use self::tables::{Table, all as tables};
 use super::postgres::{Server, Target};
 use super::sqlite::Source;
@@ -77,15 +78,12 @@ pub(super) enum Place {
 ///
 /// # Errors
 /// One of the databases cannot be used for this, fails, or holds something else afterwards than it should.
-pub async fn copy(
-    from: &Path,
-    to: &Server,
-    watch: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<Report, TransferError> {
+pub async fn copy(from: &Path, to: &Server, watch: &(dyn Fn(Progress) + Send + Sync)) -> Result<Report, TransferError> {
     let source = Source::open(from).await?;
     let mut target = Target::open(to).await?;
     let held = read_source(&source, watch).await?;
-    let start = match target.begin(&fingerprint(&held)).await? {
+    let oldest = source.first_finished().await.map_err(TransferError::Source)?;
+    let start = match target.begin(&fingerprint(&held), oldest).await? {
         Place::At(rows) => rows,
         Place::Finished => return Ok(Report { tables: held, copied: 0, was_finished: true }),
     };

@@ -1,0 +1,1 @@
+//! What a copy refuses, and what refuses a copy.
