@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leadgate::config::Settings;
-use leadgate::model::delivery::{DeliveryFilter, State};
+use leadgate::model::delivery::DeliveryFilter;
 use leadgate::model::person::NewSession;
 use leadgate::model::site::Site;
 use leadgate::model::source::Reach;
@@ -177,12 +177,4 @@ pub async fn post(gate: &Gate, cast: &Cast, key: &str, fields: Value) {
 async fn done(request: RequestBuilder, status: u16) {
     let answer = answer(request).await;
     assert_eq!(answer.status, status, "{}", answer.text);
-}
-
-/// The states of a site's deliveries, oldest first.
-pub async fn states(store: &SharedStore, site: &Site) -> Vec<State> {
-    let filter = DeliveryFilter { site: Some(site.id), state: None, limit: 1000 };
-    let mut states: Vec<_> = store.deliveries(filter).await.unwrap().iter().map(|delivery| delivery.state).collect();
-    states.reverse();
-    states
 }
