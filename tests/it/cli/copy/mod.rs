@@ -76,8 +76,22 @@ async fn a_gateway_goes_on_where_it_has_stopped() {
 async fn the_log_that_comes_has_its_partitions() {
     let (world, database) = (World::new().await, Database::new());
     Home::new().says(&copy(&world.data.url(), &database));
-    assert!(database.number("SELECT count(*) FROM delivery_log") > 0);
+    let states = database.texts("SELECT DISTINCT state FROM delivery_log ORDER BY state");
+    assert_eq!(states, ["cancelled", "delivered", "failed", "refused"]);
     assert_eq!(database.number("SELECT count(*) FROM delivery_log_default"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_server_held_is_sent_at_once() {
+    let (mut world, database) = (World::new().await, Database::new());
+    // As a server leaves it that is killed while it sends, or while the subscription stands aside.
+    world.data.sql("UPDATE deliveries SET lease = zeroblob(16), due_at = 9000000000000 WHERE due_at IS NOT NULL");
+    world.data.sql("UPDATE subscriptions SET next_due_at = 9000000000000 WHERE next_due_at IS NOT NULL");
+    Home::new().says(&copy(&world.data.url(), &database));
+    let gate = Gate::start_in(Data::Postgres(database), world.clock.clone(), settings).await;
+    let request = world.receiver.answer(Reply::status(200)).await;
+    assert_eq!(request.header("x-lead-router-action"), "created");
+    gate.stop().await;
 }
 
 #[test]

@@ -59,6 +59,7 @@ impl World {
             receiver.answer(Reply::status(status)).await;
         }
         let stuck = get_stuck(&gate, &cast, &mut receiver).await;
+        gate.store.purge(gate.now(), Timestamp::MIN, 1000).await.unwrap();
         let (data, clock) = gate.stop().await;
         Self { data, clock, cast, session, receiver, stuck, sites }
     }
