@@ -111,7 +111,7 @@ impl Bar {
     fn new(output: &Output) -> Self {
         let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new(0) };
         let style = ProgressStyle::with_template("{msg:8} {wide_bar} {human_pos} of {human_len} rows, {eta} left");
-        bar.set_style(style.expect("the template is valid; a test draws it"));
+        bar.set_style(style.expect("the template is valid: every copy uses it, also in tests"));
         Self { bar, stage: Mutex::new(None) }
     }
 

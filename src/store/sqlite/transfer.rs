@@ -1,6 +1,7 @@
 //! The source of a copy to another engine: every row of a table, in batches, in the order of its key.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +10,7 @@ use rusqlite::{Connection, Row};
 use tokio::sync::mpsc;
 
 use super::blocking;
+use super::error::panicked;
 use super::file::Location;
 use super::values::maybe_at;
 use crate::model::Timestamp;
@@ -67,7 +69,8 @@ impl Source {
         let held = self.held.clone();
         tokio::task::spawn_blocking(move || {
             let connection = &held.lock().unwrap_or_else(PoisonError::into_inner).connection;
-            if let Err(error) = read(connection, table, skip, &batches) {
+            let done = catch_unwind(AssertUnwindSafe(|| read(connection, table, skip, &batches)));
+            if let Err(error) = done.unwrap_or_else(|_| Err(panicked())) {
                 // Whoever has lost interest need not know.
                 let _ = batches.blocking_send(Err(error));
             }

@@ -10,10 +10,10 @@ pub enum TransferError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The source failed.
-    #[error("cannot read the source: {0}")]
+    #[error("the source: {0}")]
     Source(StoreError),
     /// The target failed.
-    #[error("cannot write the target: {0}")]
+    #[error("the target: {0}")]
     Target(StoreError),
     /// The target is being used.
     #[error("{0} is in use: stop the gateways, commands and other copies on it")]
