@@ -24,6 +24,11 @@ const LOCK: Duration = Duration::from_secs(5);
 /// How long a transaction may be idle: the server ends those of a node that was stopped or cut off, and frees its locks.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
+/// How statements are planned. Each of ours has an index, but the queue is empty at one moment and long at the next, and a
+/// plan is kept: one that was made while reading the whole table seemed cheap would be very dear a moment later.
+/// Compiling statements costs more than they do.
+const PLANS: &str = "-c enable_seqscan=off -c jit=off";
+
 /// How long we wait for any answer of the server: longer than the server's own time-outs, so that it ends what it can. What
 /// remains is a server that is cut off.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
@@ -56,7 +61,7 @@ impl FromStr for Server {
         config.application_name("leadgate");
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
         config.options(format!(
-            "{given}-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+            "{given}-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} {PLANS}",
             STATEMENT.as_millis(),
             LOCK.as_millis(),
             IDLE_IN_TRANSACTION.as_millis(),

@@ -238,7 +238,7 @@ CREATE TABLE deliveries (
     PRIMARY KEY (site_uuid, seq) -- a site's, newest first
 );
 CREATE UNIQUE INDEX deliveries_by_id ON deliveries (id, site_uuid);
-CREATE INDEX deliveries_by_age ON deliveries (seq); -- everything, newest first
+CREATE INDEX deliveries_by_age ON deliveries (seq); -- those of a batch of outcomes; everything, newest first
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at, seq) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_lane ON deliveries (subscription_id, lead_id, position);
 
@@ -249,7 +249,7 @@ CREATE TABLE delivery_bodies (
     body         BYTEA  NOT NULL,
     -- The attempts so far, oldest first, each a line of JSON (which writes a NUL in other words); NULL: none yet.
     story        TEXT,
-    PRIMARY KEY (site_uuid, delivery_seq)
+    PRIMARY KEY (delivery_seq, site_uuid)
 );
 
 -- Every delivery leaves some dead rows in the queue, however small that is. A share of the table, as is usual, would be far
