@@ -28,6 +28,9 @@ pub(super) const MIGRATION: i64 = 0x4C45_4144_0000_0001;
 /// Held by whoever purges.
 const PURGE: i64 = 0x4C45_4144_0000_0002;
 
+/// Held for as long as a connection lasts: shared by each node, alone by whoever copies a gateway into this database.
+pub(super) const IN_USE: i64 = 0x4C45_4144_0000_0003;
+
 /// A key: a hash of what is locked. Two things with one key would wait for each other without need, no more.
 fn key(kind: &str, parts: &[&[u8]]) -> i64 {
     let mut digest = Sha256::new_with_prefix(kind);

@@ -16,6 +16,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
+use super::locks::IN_USE;
 use super::server::Server;
 use super::statements::{Db, Params, RowResult, params};
 use crate::model::SubscriptionId;
@@ -124,6 +125,8 @@ impl News {
         loop {
             let opened = async {
                 let mut line = Line::open(server).await?;
+                // Refused only by a copy into a database that was empty when we lost it: nothing of ours is lost there.
+                line.use_database().await?;
                 let changed = line.ask(CHANGED, &[&newest]).await?;
                 let recalled = changed.iter().map(|row| row.try_get(0)).collect::<RowResult<Vec<_>>>()?;
                 recalled.into_iter().map(Signal::Recalled).chain([Signal::Work]).for_each(|signal| self.send(signal));
@@ -190,6 +193,12 @@ impl Line {
             line.newest = row.try_get(0)?;
         }
         Ok(line)
+    }
+
+    /// Keeps others from copying a gateway into this database for as long as the line stands. False if somebody does.
+    pub(super) async fn use_database(&mut self) -> RowResult<bool> {
+        let answer = self.ask("SELECT pg_try_advisory_lock_shared($1)", &[&IN_USE]).await?;
+        answer.first().map_or(Ok(false), |row| row.try_get(0))
     }
 
     /// Runs a statement while nobody else drives the connection.

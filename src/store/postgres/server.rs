@@ -71,6 +71,17 @@ impl FromStr for Server {
 }
 
 impl Server {
+    /// Whether the URL names a password.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
+    /// The same with this password.
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.config.password(password);
+        self
+    }
+
     /// What a connection is made with. TLS is used, and the certificate checked, where the URL says `sslmode=require`.
     pub(super) fn config(&self) -> (Config, MakeRustlsConnect) {
         let mut config = self.config.clone();

@@ -80,14 +80,20 @@ impl Database {
 
     /// Whether a row of any table holds these words, as text or as bytes.
     pub fn holds(&self, words: &str) -> bool {
-        let (url, bytes) = (self.url.clone(), hex::encode(words));
-        let tables = "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = 'public'";
-        let tables = apart(async move { connect(&url).await.query(tables, &[]).await.unwrap() });
+        let bytes = hex::encode(words);
+        let tables = self.texts("SELECT tablename::TEXT FROM pg_tables WHERE schemaname = 'public'");
         assert!(!tables.is_empty());
-        tables.iter().map(|row| row.get::<_, String>(0)).any(|table| {
+        tables.iter().any(|table| {
             let found = format!("row::TEXT LIKE '%{words}%' OR row::TEXT LIKE '%{bytes}%'");
             self.number(&format!("SELECT count(*) FROM {table} AS row WHERE {found}")) > 0
         })
+    }
+
+    /// The texts that a query returns.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let (url, sql) = (self.url.clone(), sql.to_owned());
+        let rows = apart(async move { connect(&url).await.query(&sql, &[]).await.unwrap() });
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// The number that a query returns.

@@ -300,3 +300,15 @@ CREATE TABLE key_check (
     only_row BOOLEAN NOT NULL PRIMARY KEY CHECK (only_row),
     sealed   BYTEA   NOT NULL
 );
+
+-- Moving in ---------------------------------------------------------------------------------------------------------
+
+-- One row once a gateway has been copied into this database. Until the copy is finished, nobody serves it.
+CREATE TABLE copy_mark (
+    only_row BOOLEAN NOT NULL PRIMARY KEY CHECK (only_row),
+    -- What the source held: a hash of the counts and checksums of its tables.
+    source   BYTEA   NOT NULL,
+    -- How many of its rows are written, in the order in which they are copied.
+    rows     BIGINT  NOT NULL,
+    finished BOOLEAN NOT NULL
+);
