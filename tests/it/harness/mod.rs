@@ -10,7 +10,9 @@ pub mod make;
 pub mod names;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod receiver;
+pub mod sockets;
 pub mod tls;
 
 pub use browser::Browser;

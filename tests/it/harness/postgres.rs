@@ -4,7 +4,7 @@
 //! process has ended or was killed, the shell stops the server and deletes its data.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -71,6 +71,11 @@ impl Database {
     /// Its `database_url`.
     pub fn url(&self) -> DatabaseUrl {
         self.url.parse().unwrap()
+    }
+
+    /// Where its server listens.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, cluster().port).into()
     }
 
     /// What it is called on its server.

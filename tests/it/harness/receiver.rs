@@ -23,6 +23,8 @@ pub struct Receiver {
 pub struct Arrival {
     /// What came.
     pub request: Request,
+    /// Where it came from.
+    pub peer: SocketAddr,
     reply: oneshot::Sender<Reply>,
     over: oneshot::Receiver<usize>,
 }
@@ -143,6 +145,11 @@ impl Receiver {
         soon("a request arrives", self.arrivals.recv()).await.expect("the receiver listens")
     }
 
+    /// A request that has arrived already.
+    pub fn waiting(&mut self) -> Option<Arrival> {
+        self.arrivals.try_recv().ok()
+    }
+
     /// The next request, answered.
     pub async fn answer(&mut self, reply: Reply) -> Request {
         let arrival = self.next().await;
@@ -153,7 +160,7 @@ impl Receiver {
 
     /// Fails if a request has arrived that the test did not ask for.
     pub fn assert_quiet(&mut self) {
-        if let Ok(arrival) = self.arrivals.try_recv() {
+        if let Some(arrival) = self.waiting() {
             panic!("an unexpected request: {:?}", arrival.request);
         }
     }
@@ -166,10 +173,11 @@ impl Drop for Receiver {
 }
 
 async fn serve(mut stream: TcpStream, arrivals: mpsc::UnboundedSender<Arrival>) -> io::Result<()> {
+    let peer = stream.peer_addr()?;
     while let Some(request) = read(&mut stream).await? {
         let (reply, told) = oneshot::channel();
         let (report, over) = oneshot::channel();
-        if arrivals.send(Arrival { request, reply, over }).is_err() {
+        if arrivals.send(Arrival { request, peer, reply, over }).is_err() {
             break;
         }
         let mut unexpected = [0];

@@ -1,0 +1,157 @@
+//! Three nodes on one PostgreSQL under load, one of which is killed, stopped, or cut off from the database.
+
+mod record;
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use self::record::Record;
+use super::crm::{Crm, Node};
+use crate::harness::engine::{Data, Engine};
+use crate::harness::proxy::Proxy;
+use crate::harness::receiver::Receiver;
+use crate::harness::soon;
+
+const LEADS: usize = 24;
+const CHANGES: usize = 20;
+
+/// What happens to one node.
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    /// `kill -9`.
+    Killed,
+    /// SIGSTOP, and later SIGCONT.
+    Stopped,
+    /// Nothing passes between it and the database; later everything does, also what was sent meanwhile.
+    CutOff,
+    /// The same, but its connections are lost.
+    Disconnected,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_arrives_in_order_although_a_node_is_killed() {
+    Engine::Postgres.run(all_arrives_in_order(Blow::Killed)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_arrives_in_order_although_a_node_stands_still_for_longer_than_its_leases() {
+    Engine::Postgres.run(all_arrives_in_order(Blow::Stopped)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_arrives_in_order_although_a_node_is_cut_off_from_the_database() {
+    Engine::Postgres.run(all_arrives_in_order(Blow::CutOff)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_arrives_in_order_although_a_node_loses_its_connections_to_the_database() {
+    Engine::Postgres.run(all_arrives_in_order(Blow::Disconnected)).await;
+}
+
+/// The blow falls when a quarter has arrived and a request of the victim is at the receiver, without an answer. When the
+/// others have taken that delivery over, the victim comes back, and the second half of the load begins.
+async fn all_arrives_in_order(blow: Blow) {
+    let receiver = Receiver::start().await;
+    let crm = Arc::new(Crm::new(&receiver).await);
+    let mut nodes = Nodes::start(&crm, blow).await;
+    let allowed = watch::Sender::new(CHANGES / 2);
+    let callers = call(&crm, &nodes.addresses(), &allowed);
+
+    let mut record = Record::new(receiver, nodes.others(), LEADS * CHANGES / 4);
+    record.run(|record| record.holds_one()).await;
+    nodes.strike();
+    record.run(|record| record.is_taken_over()).await;
+    nodes.heal();
+    record.let_go();
+    allowed.send_replace(CHANGES);
+    record.run(|record| record.all.count() == LEADS * CHANGES).await;
+    soon("all is acknowledged", join_all(callers)).await.into_iter().for_each(Result::unwrap);
+    record.all.assert_complete(LEADS, CHANGES);
+
+    // The victim is a node like the others again.
+    if let Some(back) = nodes.victim.as_ref().map(|victim| [victim.address.clone()]) {
+        soon("it serves again", crm.insist(&back, LEADS, 0)).await;
+        record.run(|record| record.all.count() == LEADS * CHANGES + 1).await;
+    }
+    record.run_while(nodes.stop()).await;
+    println!("{blow:?}: {}", record.explain_repeats());
+}
+
+/// One caller for each lead, as far as `allowed`: each change is sent until a node acknowledges it, and then the next.
+fn call(crm: &Arc<Crm>, nodes: &[String], allowed: &watch::Sender<usize>) -> Vec<JoinHandle<()>> {
+    let call = |n| {
+        let (crm, nodes, mut allowed) = (crm.clone(), nodes.to_owned(), allowed.subscribe());
+        tokio::spawn(async move {
+            for change in 0..CHANGES {
+                allowed.wait_for(|allowed| change < *allowed).await.expect("the test goes on");
+                crm.insist(&nodes, n, change).await;
+            }
+        })
+    };
+    (0..LEADS).map(call).collect()
+}
+
+/// The nodes.
+struct Nodes {
+    blow: Blow,
+    /// `None` when it is dead.
+    victim: Option<Node>,
+    /// Between the victim and the database.
+    network: Proxy,
+    others: Vec<Node>,
+}
+
+impl Nodes {
+    async fn start(crm: &Crm, blow: Blow) -> Self {
+        let Data::Postgres(database) = &crm.data else { panic!("only PostgreSQL is for several nodes") };
+        let network = Proxy::to(database.address()).await;
+        let through = |proxy: &Proxy| {
+            database.url_text().replace(&database.address().to_string(), &proxy.address().to_string())
+        };
+        let victim = Some(crm.serve_on(&through(&network)));
+        Self { blow, victim, network, others: vec![crm.serve(), crm.serve()] }
+    }
+
+    /// Where they all listen, the victim first.
+    fn addresses(&self) -> Vec<String> {
+        self.victim.iter().chain(&self.others).map(|node| node.address.clone()).collect()
+    }
+
+    /// The processes of all but the victim.
+    fn others(&self) -> Vec<Pid> {
+        self.others.iter().map(|node| node.program.pid()).collect()
+    }
+
+    fn strike(&mut self) {
+        match self.blow {
+            Blow::Killed => self.victim.take().unwrap().program.kill(),
+            Blow::Stopped => self.victim.as_ref().unwrap().program.signal(Signal::SIGSTOP),
+            Blow::CutOff | Blow::Disconnected => self.network.stall(),
+        }
+    }
+
+    fn heal(&self) {
+        match self.blow {
+            Blow::Killed => {}
+            Blow::Stopped => self.victim.as_ref().unwrap().program.signal(Signal::SIGCONT),
+            Blow::CutOff => self.network.go_on(),
+            Blow::Disconnected => {
+                self.network.hang_up();
+                self.network.go_on();
+            }
+        }
+    }
+
+    /// Stops those that are left.
+    async fn stop(self) {
+        let stops = self.victim.into_iter().chain(self.others).map(|node| {
+            tokio::task::spawn_blocking(|| assert_eq!(node.program.terminate(), Some(0)))
+        });
+        soon("they stop", join_all(stops)).await.into_iter().for_each(Result::unwrap);
+    }
+}
