@@ -1,19 +1,22 @@
 //! The program with real processes: what its operator does, and a caller that sends leads.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use leadgate::model::seal::Keyring;
 use leadgate::model::subscription::secret_context;
 use leadgate::model::{Clock, OsEntropy, SubscriptionId};
-use leadgate::store::{self, NewSubscription, Purpose, Replaced};
+use leadgate::store::{self, DatabaseUrl, NewSubscription, Purpose, Replaced};
 use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::harness::clock::ManualClock;
-use crate::harness::engine::Data;
 use crate::harness::process::{Home, Running};
 use crate::harness::receiver::{Receiver, Request};
-use crate::harness::{JsonBody, install_crypto};
+use crate::harness::{JsonBody, install_crypto, soon};
 
 const KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 
@@ -26,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A database with a site, a source and a subscription, the programs on it, and a caller.
 pub struct Crm {
-    pub data: Data,
+    database: DatabaseUrl,
     home: Home,
     site: String,
     password: String,
@@ -40,23 +43,23 @@ pub struct Node {
 }
 
 impl Crm {
-    /// One on the engine of the case that runs, whose leads go to `receiver`.
-    pub async fn new(receiver: &Receiver) -> Self {
+    /// One on an empty database, whose leads go to `receiver`.
+    pub async fn at(database_url: &str, receiver: &Receiver) -> Self {
         install_crypto();
-        let data = Data::new();
-        let home = home(&data.url());
+        let home = home(database_url);
+        home.document("migrate");
         let site = home.document("site add www.site.com")["uuid"].as_str().unwrap().to_owned();
         home.document("partner add piesync --name PieSync --redirect-uri https://a.example/cb");
         let password = home.document("source add portal")["password"].as_str().unwrap().to_owned();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        let crm = Self { data, home, site, password, http };
+        let crm = Self { database: database_url.parse().unwrap(), home, site, password, http };
         crm.subscribe(&receiver.url("/hook")).await;
         crm
     }
 
     async fn subscribe(&self, url: &str) {
         let keys = Keyring::parse(KEY).unwrap();
-        let store = store::open(&self.data.url().parse().unwrap(), Purpose::Command).await.unwrap();
+        let store = store::open(&self.database, Purpose::Command).await.unwrap();
         let partner = store.partners().await.unwrap()[0].id;
         let site = self.site.parse().unwrap();
         let subscription = NewSubscription {
@@ -81,6 +84,12 @@ impl Crm {
         Node::start(&home(database_url))
     }
 
+    /// How many attempts at a delivery failed, as the log has it.
+    pub fn failed_attempts(&self, delivery: &str) -> usize {
+        let shown = self.home.document(&format!("delivery show {delivery}"));
+        shown["attempts"].as_array().unwrap().iter().filter(|attempt| !attempt["error"].is_null()).count()
+    }
+
     /// Sends the `n`th lead with this version of its notes. Whether it was acknowledged: a caller sees that, or 503, or a
     /// connection that breaks or says nothing.
     pub async fn send(&self, address: &str, n: usize, version: usize) -> bool {
@@ -88,9 +97,14 @@ impl Crm {
         let request = self.http.post(format!("http://{address}/rest/sites/{}/leads", self.site));
         let request = request.basic_auth("portal", Some(&self.password)).json_body(&lead);
         let Ok(answer) = request.header("idempotency-key", format!("{n}-{version}")).send().await else { return false };
-        let may_be_repeated = answer.status() == 503 && answer.headers().contains_key("retry-after");
-        assert!(answer.status().is_success() || may_be_repeated, "{answer:?}");
+        assert!(answer.status().is_success() || is_away(&answer), "{answer:?}");
         answer.status().is_success()
+    }
+
+    /// Whether this gateway says that its database is away.
+    pub async fn is_away(&self, address: &str) -> bool {
+        let users = self.http.get(format!("http://{address}/rest/sites/{}/users", self.site));
+        is_away(&users.basic_auth("portal", Some(&self.password)).send().await.unwrap())
     }
 
     /// Sends it to one after the other of these gateways, until one acknowledges it.
@@ -101,6 +115,11 @@ impl Crm {
             }
         }
     }
+}
+
+/// Whether a caller is asked to come back later.
+fn is_away(answer: &reqwest::Response) -> bool {
+    answer.status() == 503 && answer.headers().contains_key("retry-after")
 }
 
 fn home(database_url: &str) -> Home {
@@ -125,6 +144,42 @@ impl Node {
 
 fn lead_id(n: usize) -> String {
     format!("{n:032x}")
+}
+
+/// One caller for each lead. Each sends a change until it is acknowledged, and then the next; the last third of them when it
+/// is told to go on.
+pub struct Callers {
+    allowed: watch::Sender<usize>,
+    changes: usize,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Callers {
+    /// They begin at once, and choose among these gateways.
+    pub fn start(crm: &Arc<Crm>, addresses: &[String], leads: usize, changes: usize) -> Self {
+        let allowed = watch::Sender::new(changes * 2 / 3);
+        let call = |n| {
+            let (crm, addresses, mut allowed) = (crm.clone(), addresses.to_owned(), allowed.subscribe());
+            tokio::spawn(async move {
+                for change in 0..changes {
+                    // Fails when the test has failed.
+                    let Ok(_) = allowed.wait_for(|allowed| change < *allowed).await else { return };
+                    crm.insist(&addresses, n, change).await;
+                }
+            })
+        };
+        Self { tasks: (0..leads).map(call).collect(), allowed, changes }
+    }
+
+    /// Has them send the rest.
+    pub fn go_on(&self) {
+        self.allowed.send_replace(self.changes);
+    }
+
+    /// Waits until everything is acknowledged.
+    pub async fn end(self) {
+        soon("all is acknowledged", join_all(self.tasks)).await.into_iter().for_each(Result::unwrap);
+    }
 }
 
 /// What the receiver was sent.

@@ -1,6 +1,7 @@
 //! `kill -9` while leads come in and deliveries go out.
 
 use super::crm::{Crm, Delivered};
+use crate::harness::engine::Data;
 use crate::harness::receiver::{Receiver, Reply};
 use crate::harness::{on_every_engine, soon};
 
@@ -11,7 +12,8 @@ on_every_engine!(everything_acknowledged_arrives_in_order_although_the_gateway_i
 
 async fn everything_acknowledged_arrives_in_order_although_the_gateway_is_killed_three_times() {
     let mut receiver = Receiver::start().await;
-    let crm = Crm::new(&receiver).await;
+    let data = Data::new();
+    let crm = Crm::at(&data.url(), &receiver).await;
     let mut delivered = Delivered::default();
 
     // Each round, all changes are acknowledged, some requests are at the receiver without an answer, and then the gateway

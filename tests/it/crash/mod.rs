@@ -2,6 +2,7 @@
 //! acknowledged, in order.
 
 mod crm;
+mod failover;
 mod kill;
 mod nodes;
 mod stop;

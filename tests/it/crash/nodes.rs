@@ -7,18 +7,16 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use self::record::Record;
-use super::crm::{Crm, Node};
-use crate::harness::engine::{Data, Engine};
+use super::crm::{Callers, Crm, Node};
+use crate::harness::postgres::Database;
 use crate::harness::proxy::Proxy;
 use crate::harness::receiver::Receiver;
 use crate::harness::soon;
 
 const LEADS: usize = 24;
-const CHANGES: usize = 20;
+const CHANGES: usize = 24;
 
 /// What happens to one node.
 #[derive(Debug, Clone, Copy)]
@@ -35,42 +33,42 @@ enum Blow {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_arrives_in_order_although_a_node_is_killed() {
-    Engine::Postgres.run(all_arrives_in_order(Blow::Killed)).await;
+    all_arrives_in_order(Blow::Killed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_arrives_in_order_although_a_node_stands_still_for_longer_than_its_leases() {
-    Engine::Postgres.run(all_arrives_in_order(Blow::Stopped)).await;
+    all_arrives_in_order(Blow::Stopped).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_arrives_in_order_although_a_node_is_cut_off_from_the_database() {
-    Engine::Postgres.run(all_arrives_in_order(Blow::CutOff)).await;
+    all_arrives_in_order(Blow::CutOff).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_arrives_in_order_although_a_node_loses_its_connections_to_the_database() {
-    Engine::Postgres.run(all_arrives_in_order(Blow::Disconnected)).await;
+    all_arrives_in_order(Blow::Disconnected).await;
 }
 
-/// The blow falls when a quarter has arrived and a request of the victim is at the receiver, without an answer. When the
-/// others have taken that delivery over, the victim comes back, and the second half of the load begins.
+/// The blow falls when an eighth has arrived and a request of the victim is at the receiver, without an answer. When the
+/// others have taken that delivery over, the victim comes back, and the last third of the load begins.
 async fn all_arrives_in_order(blow: Blow) {
     let receiver = Receiver::start().await;
-    let crm = Arc::new(Crm::new(&receiver).await);
-    let mut nodes = Nodes::start(&crm, blow).await;
-    let allowed = watch::Sender::new(CHANGES / 2);
-    let callers = call(&crm, &nodes.addresses(), &allowed);
+    let database = Database::new();
+    let crm = Arc::new(Crm::at(database.url_text(), &receiver).await);
+    let mut nodes = Nodes::start(&crm, &database, blow).await;
+    let callers = Callers::start(&crm, &nodes.addresses(), LEADS, CHANGES);
 
-    let mut record = Record::new(receiver, nodes.others(), LEADS * CHANGES / 4);
+    let mut record = Record::new(receiver, nodes.others(), LEADS * CHANGES / 8);
     record.run(|record| record.holds_one()).await;
     nodes.strike();
     record.run(|record| record.is_taken_over()).await;
     nodes.heal();
     record.let_go();
-    allowed.send_replace(CHANGES);
+    callers.go_on();
     record.run(|record| record.all.count() == LEADS * CHANGES).await;
-    soon("all is acknowledged", join_all(callers)).await.into_iter().for_each(Result::unwrap);
+    callers.end().await;
     record.all.assert_complete(LEADS, CHANGES);
 
     // The victim is a node like the others again.
@@ -79,21 +77,7 @@ async fn all_arrives_in_order(blow: Blow) {
         record.run(|record| record.all.count() == LEADS * CHANGES + 1).await;
     }
     record.run_while(nodes.stop()).await;
-    println!("{blow:?}: {}", record.explain_repeats());
-}
-
-/// One caller for each lead, as far as `allowed`: each change is sent until a node acknowledges it, and then the next.
-fn call(crm: &Arc<Crm>, nodes: &[String], allowed: &watch::Sender<usize>) -> Vec<JoinHandle<()>> {
-    let call = |n| {
-        let (crm, nodes, mut allowed) = (crm.clone(), nodes.to_owned(), allowed.subscribe());
-        tokio::spawn(async move {
-            for change in 0..CHANGES {
-                allowed.wait_for(|allowed| change < *allowed).await.expect("the test goes on");
-                crm.insist(&nodes, n, change).await;
-            }
-        })
-    };
-    (0..LEADS).map(call).collect()
+    println!("{blow:?}: {}", record.explain_repeats(&crm));
 }
 
 /// The nodes.
@@ -107,13 +91,10 @@ struct Nodes {
 }
 
 impl Nodes {
-    async fn start(crm: &Crm, blow: Blow) -> Self {
-        let Data::Postgres(database) = &crm.data else { panic!("only PostgreSQL is for several nodes") };
+    async fn start(crm: &Crm, database: &Database, blow: Blow) -> Self {
         let network = Proxy::to(database.address()).await;
-        let through = |proxy: &Proxy| {
-            database.url_text().replace(&database.address().to_string(), &proxy.address().to_string())
-        };
-        let victim = Some(crm.serve_on(&through(&network)));
+        let url = database.url_text().replace(&database.address().to_string(), &network.address().to_string());
+        let victim = Some(crm.serve_on(&url));
         Self { blow, victim, network, others: vec![crm.serve(), crm.serve()] }
     }
 

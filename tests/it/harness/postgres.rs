@@ -1,47 +1,28 @@
-//! A PostgreSQL of the tests' own: started when the first test needs it, gone with the process, however that ends.
-//!
-//! A shell holds it. The shell waits on a pipe that only this process writes to; when the pipe closes, because the
-//! process has ended or was killed, the shell stops the server and deletes its data.
+//! The PostgreSQL that most tests share, and each test's own database on it. It is started when the first test needs it.
 
-use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use leadgate::store::{self, DatabaseUrl};
 
+use super::keeper::{Keeper, free_port};
+
 /// What each test's database is a copy of: an empty one, migrated.
 const TEMPLATE: &str = "leadgate_template";
 
-/// Starts the server `$1/postgres` on port `$2`, says where its data lies, and waits for its end.
-const KEEPER: &str = r#"
-trap '' INT TERM HUP
-data=$(mktemp -d "${TMPDIR:-/tmp}/leadgate-postgres.XXXXXX") || exit 1
-cd "$data"
-if "$1/initdb" --pgdata db --username leadgate --auth trust --encoding UTF8 --no-locale --no-sync >log 2>&1 &&
-   "$1/pg_ctl" --pgdata db --silent --wait --log log start >>log 2>&1 --options "-c listen_addresses=127.0.0.1 -c port=$2 \
-       -c unix_socket_directories='$data' -c fsync=off -c max_connections=300 -c shared_buffers=64MB -c wal_level=minimal \
-       -c max_wal_senders=0 -c max_wal_size=256MB"
-then
-    echo ready
-    cat >/dev/null
-    "$1/pg_ctl" --pgdata db --silent --mode immediate stop
-else
-    cat log
-fi
-cd /
-rm -rf "$data"
+/// Keeps one server, on port `$2`.
+const ONE: &str = r#"
+make db && start db "$2" -c max_connections=300 -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=256MB || give_up
+echo ready
+cat >/dev/null
 "#;
 
 /// The server that all tests of this process share.
 struct Cluster {
     port: u16,
     databases: AtomicUsize,
-    /// Its standard input is the pipe that the shell waits on.
-    _keeper: Child,
+    _keeper: Keeper,
 }
 
 /// A test's own database; gone when this is dropped.
@@ -131,33 +112,8 @@ fn cluster() -> &'static Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let programs = programs();
         let port = free_port();
-        let mut command = match is_root() {
-            // PostgreSQL refuses to run as root; its package made a user for it.
-            true => {
-                let mut command = Command::new("runuser");
-                command.args(["-u", "postgres", "--", "sh"]);
-                command
-            }
-            false => Command::new("sh"),
-        };
-        let mut keeper = command
-            .args(["-c", KEEPER, "keeper"])
-            .arg(&programs)
-            .arg(port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // So that Ctrl-C ends the tests, and only through them the server.
-            .process_group(0)
-            .spawn()
-            .expect("a shell starts");
-        let mut lines = BufReader::new(keeper.stdout.take().expect("it was piped")).lines();
-        let first = lines.next().and_then(Result::ok).unwrap_or_default();
-        if first != "ready" {
-            let rest: Vec<_> = lines.map_while(Result::ok).collect();
-            panic!("the tests' PostgreSQL does not start: {first}\n{}", rest.join("\n"));
-        }
+        let keeper = Keeper::start(ONE, &[port]);
         Self { port, databases: AtomicUsize::new(0), _keeper: keeper }
     }
 
@@ -189,26 +145,4 @@ fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T
         runtime.block_on(work)
     };
     std::thread::spawn(run).join().expect("the tests' PostgreSQL does what it is told")
-}
-
-/// Where `initdb` and the others are: Debian keeps them apart by version, and out of the path.
-fn programs() -> PathBuf {
-    let by_version = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut folders: Vec<_> = by_version.map(|entry| entry.path().join("bin")).collect();
-    folders.sort();
-    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    let found = folders.into_iter().rev().find(|folder| folder.join("initdb").is_file());
-    found.expect("PostgreSQL is not installed: run the tests with scripts/test, which installs it")
-}
-
-/// A port below those that the system hands out by itself, so that no other test is given it meanwhile.
-fn free_port() -> u16 {
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");
-    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    (first..first + 1000).find(free).expect("one of a thousand ports is free")
-}
-
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }

@@ -23,10 +23,19 @@ pub struct Receiver {
 pub struct Arrival {
     /// What came.
     pub request: Request,
-    /// Where it came from.
-    pub peer: SocketAddr,
+    /// The connection that it came on.
+    pub connection: Connection,
     reply: oneshot::Sender<Reply>,
     over: oneshot::Receiver<usize>,
+}
+
+/// A connection to the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Connection {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Tells it from an earlier one of the same address.
+    pub number: usize,
 }
 
 /// What came.
@@ -121,10 +130,11 @@ impl Receiver {
         let address = listener.local_addr().expect("an address");
         let (sender, arrivals) = mpsc::unbounded_channel();
         let listening = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            let mut number = 0;
+            while let Ok((stream, peer)) = listener.accept().await {
+                number += 1;
                 // A connection that breaks is the test's doing.
-                let arrivals = sender.clone();
-                tokio::spawn(async move { serve(stream, arrivals).await });
+                tokio::spawn(serve(stream, Connection { peer, number }, sender.clone()));
             }
         });
         Self { address, arrivals, listening }
@@ -172,12 +182,15 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, arrivals: mpsc::UnboundedSender<Arrival>) -> io::Result<()> {
-    let peer = stream.peer_addr()?;
+async fn serve(
+    mut stream: TcpStream,
+    connection: Connection,
+    arrivals: mpsc::UnboundedSender<Arrival>,
+) -> io::Result<()> {
     while let Some(request) = read(&mut stream).await? {
         let (reply, told) = oneshot::channel();
         let (report, over) = oneshot::channel();
-        if arrivals.send(Arrival { request, peer, reply, over }).is_err() {
+        if arrivals.send(Arrival { request, connection, reply, over }).is_err() {
             break;
         }
         let mut unexpected = [0];

@@ -1,26 +1,26 @@
 //! Which process a connection on this machine belongs to. Linux tells.
 
+use std::collections::HashSet;
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use nix::unistd::Pid;
 
-/// Whether the process holds the end of a TCP connection that has this address.
-pub fn is_held_by(end: SocketAddr, process: Pid) -> bool {
-    let Some(inode) = inode(end) else { return false };
-    let name = format!("socket:[{inode}]");
-    let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+/// The addresses of the IPv4 sockets that these processes hold.
+pub fn held_by(processes: &[Pid]) -> HashSet<SocketAddr> {
+    let files = processes.iter().flat_map(|process| fs::read_dir(format!("/proc/{process}/fd"))).flatten().flatten();
     // One that is closed meanwhile cannot be read.
-    open.filter_map(|file| fs::read_link(file.path()).ok()).any(|target| target.as_os_str() == name.as_str())
+    let targets: HashSet<_> = files.filter_map(|file| fs::read_link(file.path()).ok()).collect();
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let sockets = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // Each line: number, local address, remote address, state, three more, user, time-out, inode.
+    let held = sockets.filter(|line| targets.contains(format!("socket:[{}]", line[9]).as_ref() as &std::path::Path));
+    held.map(|line| address(line[1])).collect()
 }
 
-/// The number of the socket at this end of a connection, if it is still open.
-fn inode(end: SocketAddr) -> Option<String> {
-    let IpAddr::V4(ip) = end.ip() else { panic!("tests listen on 127.0.0.1") };
-    let address = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), end.port());
-    // Each line: number, local address, remote address, state, three more, user, time-out, inode.
-    let table = fs::read_to_string("/proc/net/tcp").unwrap();
-    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let line = lines.find(|columns| columns.get(1) == Some(&address.as_str()))?;
-    line.get(9).map(|&inode| inode.to_owned())
+/// Reads `0100007F:1F90`, which is 127.0.0.1:8080: the address as it lies in memory.
+fn address(text: &str) -> SocketAddr {
+    let (ip, port) = text.split_once(':').unwrap();
+    let ip = u32::from_str_radix(ip, 16).unwrap().to_ne_bytes();
+    (ip, u16::from_str_radix(port, 16).unwrap()).into()
 }
