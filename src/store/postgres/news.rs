@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
 use super::locks::IN_USE;
-use super::server::Server;
+use super::server::{ANSWER, Server};
 use super::statements::{Db, Params, RowResult, params};
 use crate::model::SubscriptionId;
 use crate::store::{Result, Signal, Signals};
@@ -132,9 +132,10 @@ impl News {
                 recalled.into_iter().map(Signal::Recalled).chain([Signal::Work]).for_each(|signal| self.send(signal));
                 RowResult::Ok(line)
             };
-            match opened.await {
-                Ok(line) => return line,
-                Err(error) => tracing::debug!(%error, "the line to the other nodes is still cut"),
+            match tokio::time::timeout(ANSWER, opened).await {
+                Ok(Ok(line)) => return line,
+                Ok(Err(error)) => tracing::debug!(%error, "the line to the other nodes is still cut"),
+                Err(_) => tracing::debug!("the line to the other nodes is still cut: the server does not answer"),
             }
             tokio::time::sleep(AGAIN).await;
         }

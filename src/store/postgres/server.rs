@@ -21,8 +21,9 @@ const STATEMENT: Duration = Duration::from_secs(10);
 /// How long a statement may wait for another transaction; the server ends it then.
 const LOCK: Duration = Duration::from_secs(5);
 
-/// How long a transaction may be idle: the server ends those of a node that was stopped or cut off, and frees its locks.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+/// How long a transaction may be idle: the server ends those of a node that was stopped or cut off, and frees its locks. Less
+/// than [`LOCK`], so that those who wait for them get them.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 
 /// How statements are planned. Each of ours has an index, but the queue is empty at one moment and long at the next, and a
 /// plan is kept: one that was made while reading the whole table seemed cheap would be very dear a moment later. A plan is

@@ -1,14 +1,12 @@
 //! A PostgreSQL of the tests' own, started when the first test needs it, and a database of its own for each test.
 
-#[path = "../../support/postgres_server.rs"]
-mod server;
-
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use leadgate::store::{self, DatabaseUrl};
 
-use self::server::{Server, apart, connect};
+use super::postgres_server::{Server, apart, connect};
 
 /// What each test's database is a copy of: an empty one, migrated.
 const TEMPLATE: &str = "leadgate_template";
@@ -56,6 +54,11 @@ impl Database {
     /// Its `database_url`.
     pub fn url(&self) -> DatabaseUrl {
         self.url.parse().unwrap()
+    }
+
+    /// Where its server listens.
+    pub fn address(&self) -> SocketAddr {
+        cluster().server.address()
     }
 
     /// What it is called on its server.

@@ -53,7 +53,7 @@ async fn a_gateway_goes_on_where_it_has_stopped() {
     target.close().await;
 
     world.clock.advance(Duration::from_secs(60));
-    let gate = Gate::start_in(Data::Postgres(database), world.clock.clone(), settings).await;
+    let gate = Gate::start_in(Data::Postgres(database.into()), world.clock.clone(), settings).await;
     let mut cities = Vec::new();
     for _ in 0..3 {
         let request = world.receiver.answer(Reply::status(200)).await;
@@ -88,7 +88,7 @@ async fn what_a_dead_server_held_is_sent_at_once() {
     world.data.sql("UPDATE deliveries SET lease = zeroblob(16), due_at = 9000000000000 WHERE due_at IS NOT NULL");
     world.data.sql("UPDATE subscriptions SET next_due_at = 9000000000000 WHERE next_due_at IS NOT NULL");
     Home::new().says(&copy(&world.data.url(), &database));
-    let gate = Gate::start_in(Data::Postgres(database), world.clock.clone(), settings).await;
+    let gate = Gate::start_in(Data::Postgres(database.into()), world.clock.clone(), settings).await;
     let request = world.receiver.answer(Reply::status(200)).await;
     assert_eq!(request.header("x-lead-router-action"), "created");
     gate.stop().await;
