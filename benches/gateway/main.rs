@@ -11,6 +11,7 @@
 mod backlog;
 mod cast;
 mod data;
+mod depth;
 mod gateway;
 mod latency;
 mod load;
@@ -51,6 +52,9 @@ async fn measure(options: &Options) {
     }
     if options.wants(Part::Backlog) {
         parts::backlog(&rounds, &mut table).await;
+    }
+    if options.wants(Part::Depth) {
+        depth::measure(&rounds.setups, &mut table).await;
     }
     if options.wants(Part::Latency) {
         parts::latency(&rounds, &mut table).await;

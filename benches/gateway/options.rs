@@ -2,7 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 
-use crate::setup::Setup;
+use crate::setup::{Engine, Setup};
 
 /// Nodes that a PostgreSQL is measured with.
 const NODES: [usize; 3] = [1, 2, 3];
@@ -16,15 +16,10 @@ pub enum Part {
     Subscription,
     /// Deliveries per second, and what they cost.
     Backlog,
+    /// The same rate at three depths: with 1,000, 20,000 and 1,000,000 waiting.
+    Depth,
     /// From request to receiver at a calm pace, and memory at rest.
     Latency,
-}
-
-/// An engine of the store.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    Sqlite,
-    Postgres,
 }
 
 /// Measures the gateway.

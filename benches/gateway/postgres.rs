@@ -13,7 +13,7 @@ use leadgate::store::{self, DatabaseUrl};
 use self::server::Server;
 use crate::machine;
 
-/// Everything else is as PostgreSQL is delivered. Checkpoints come by time, and do not hit one figure by chance.
+/// Everything else is as PostgreSQL is delivered; with this much room for the log, checkpoints come each five minutes.
 pub const SETTINGS: [&str; 4] = ["fsync=on", "synchronous_commit=on", "shared_buffers=256MB", "max_wal_size=8GB"];
 
 /// A database; gone when this is dropped.
