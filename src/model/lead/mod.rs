@@ -4,9 +4,11 @@
 //! and passed on as they came"); numbers keep their digits.
 
 mod body;
+mod change;
 mod merge;
 
 pub use body::{ENVELOPE, created_body, lead_json, updated_body};
+pub use change::{Known, LeadChange, LeadRow, Message};
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

@@ -28,7 +28,7 @@ impl Directory for PostgresStore {
     }
 
     async fn users(&self) -> Result<Vec<User>> {
-        users::all(&self.read().await?).await
+        users::all(&self.database.read().await?).await
     }
 
     async fn remove_user(&self, email: &Email) -> Result<Removed> {
@@ -36,7 +36,7 @@ impl Directory for PostgresStore {
     }
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
-        users::by_email(&self.read().await?, email).await
+        users::by_email(&self.database.read().await?, email).await
     }
 
     async fn start_session(&self, session: NewSession) -> Result<()> {
@@ -44,7 +44,7 @@ impl Directory for PostgresStore {
     }
 
     async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-        users::session_user(&self.read().await?, session, now).await
+        users::session_user(&self.database.read().await?, session, now).await
     }
 
     async fn end_session(&self, session: &Hashed<Session>) -> Result<()> {
@@ -60,19 +60,19 @@ impl Directory for PostgresStore {
     }
 
     async fn sites(&self) -> Result<Vec<Site>> {
-        sites::all(&self.read().await?).await
+        sites::all(&self.database.read().await?).await
     }
 
     async fn site(&self, site: SiteId) -> Result<Option<Site>> {
-        sites::find(&self.read().await?, site).await
+        sites::find(&self.database.read().await?, site).await
     }
 
     async fn sites_of(&self, user: UserId) -> Result<Vec<Site>> {
-        sites::of_owner(&self.read().await?, user).await
+        sites::of_owner(&self.database.read().await?, user).await
     }
 
     async fn owners_of(&self, site: SiteId) -> Result<Vec<User>> {
-        sites::owners(&self.read().await?, site).await
+        sites::owners(&self.database.read().await?, site).await
     }
 
     async fn remove_site(&self, site: SiteId, now: Timestamp) -> Result<Removed> {
@@ -84,15 +84,15 @@ impl Directory for PostgresStore {
     }
 
     async fn partners(&self) -> Result<Vec<Partner>> {
-        partners::all(&self.read().await?).await
+        partners::all(&self.database.read().await?).await
     }
 
     async fn partner_by_slug(&self, slug: &Slug) -> Result<Option<Partner>> {
-        partners::by_slug(&self.read().await?, slug).await
+        partners::by_slug(&self.database.read().await?, slug).await
     }
 
     async fn partner_by_client_id(&self, client_id: &ClientId) -> Result<Option<Partner>> {
-        partners::by_client_id(&self.read().await?, client_id).await
+        partners::by_client_id(&self.database.read().await?, client_id).await
     }
 
     async fn set_partner_secret(&self, slug: &Slug, secret: Hashed<Credential>) -> Result<Removed> {
@@ -108,11 +108,11 @@ impl Directory for PostgresStore {
     }
 
     async fn sources(&self) -> Result<Vec<Source>> {
-        sources::all(&self.read().await?).await
+        sources::all(&self.database.read().await?).await
     }
 
     async fn source_by_username(&self, username: &Username) -> Result<Option<Source>> {
-        sources::by_username(&self.read().await?, username).await
+        sources::by_username(&self.database.read().await?, username).await
     }
 
     async fn remove_source(&self, username: &Username) -> Result<Removed> {

@@ -5,14 +5,20 @@
 //! 1. the partner's row, by what needs the partner to stay;
 //! 2. the site. Shared by all that adds to its deliveries or makes them due; alone by what changes who receives them. So a
 //!    change reaches either all or none of the subscriptions that are set or removed beside it;
-//! 3. an `Idempotency-Key`, an e-mail, an id that a caller gave: alone, by whoever may create a lead of it;
+//! 3. an `Idempotency-Key`, an e-mail, an id that a caller gave: alone, by whoever may make or change a lead of it;
 //! 4. the lead, alone, by all that adds to its lanes or takes from them: so a lane has one order and one head;
 //! 5. rows.
+//!
+//! A group of lead commands takes what it can have at once, and waits for nothing; so it is out of this order without harm.
+
+use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
 
 use super::statements::{Db, params};
 use super::transaction::Tx;
+use crate::model::lead::LeadCommand;
 use crate::model::{FlowId, LeadId, SiteId};
 use crate::store::Result;
 
@@ -58,23 +64,66 @@ pub(super) async fn try_sites(tx: &Tx, sites: &[SiteId]) -> Result<Vec<i64>> {
 
 const TAKE: &str = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::BIGINT[]) AS key";
 
-/// Takes what a lead could be created of.
-pub(super) async fn take_origins(
+/// Whether to wait for locks that others hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Go without those.
+    None,
+    /// Wait, as long as the server lets us.
+    Enough,
+}
+
+const TRY_ALL: &str = "SELECT key, CASE WHEN shared THEN pg_try_advisory_xact_lock_shared(key)
+                                  ELSE pg_try_advisory_xact_lock(key) END AS taken
+     FROM unnest($1::BIGINT[], $2::BOOLEAN[]) AS wanted (key, shared)";
+
+const TAKE_ALL: &str = "SELECT key, CASE WHEN shared THEN pg_advisory_xact_lock_shared(key)
+                                   ELSE pg_advisory_xact_lock(key) END IS NOT NULL AS taken
+     FROM unnest($1::BIGINT[], $2::BOOLEAN[]) AS wanted (key, shared)";
+
+/// The statement that [`take_all`] runs.
+pub(super) const fn take_all_statement(patience: Patience) -> &'static str {
+    match patience {
+        Patience::None => TRY_ALL,
+        Patience::Enough => TAKE_ALL,
+    }
+}
+
+/// Takes keys that are shared and then keys that are not, each kind in its order. Returns those that it got.
+pub(super) async fn take_all(
     tx: &Tx,
-    site: SiteId,
-    idempotency: Option<&str>,
-    email: Option<&str>,
-    given: Option<LeadId>,
-) -> Result<()> {
-    let idempotency = idempotency.map(|text| key("key", &[site.as_bytes(), text.as_bytes()]));
-    let email = email.map(|text| key("email", &[site.as_bytes(), text.as_bytes()]));
-    let given = given.map(|id| key("given", &[site.as_bytes(), id.as_bytes()]));
-    lock_all(tx, TAKE, in_order(idempotency.into_iter().chain(email).chain(given))).await
+    patience: Patience,
+    shared: impl IntoIterator<Item = i64>,
+    alone: impl IntoIterator<Item = i64>,
+) -> Result<HashSet<i64>> {
+    let (shared, alone) = (in_order(shared), in_order(alone));
+    let kinds: Vec<_> = shared.iter().map(|_| true).chain(alone.iter().map(|_| false)).collect();
+    let keys: Vec<_> = shared.into_iter().chain(alone).collect();
+    if keys.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let read = |row: &Row| Ok((row.try_get::<_, i64>("key")?, row.try_get::<_, bool>("taken")?));
+    let taken = tx.all(take_all_statement(patience), params![keys, kinds], read).await?;
+    Ok(taken.into_iter().filter(|(_, taken)| *taken).map(|(key, _)| key).collect())
+}
+
+/// The keys of what a command may make or change a lead of.
+pub(super) fn of_origins(command: &LeadCommand) -> Vec<i64> {
+    let site = command.site.as_bytes();
+    let idempotency = command.idempotency.as_ref().map(|idempotency| key("key", &[site, idempotency.key.as_bytes()]));
+    let email = command.action.email_key().map(|email| key("email", &[site, email.as_bytes()]));
+    let given = command.action.id().map(|id| key("given", &[site, id.as_bytes()]));
+    idempotency.into_iter().chain(email).chain(given).collect()
+}
+
+/// The key of a lead.
+pub(super) fn of_lead(site: SiteId, lead: LeadId) -> i64 {
+    key("lead", &[site.as_bytes(), lead.as_bytes()])
 }
 
 /// Takes leads, and with them their lanes.
 pub(super) async fn take_leads(tx: &Tx, leads: &[(SiteId, LeadId)]) -> Result<()> {
-    let keys = leads.iter().map(|(site, lead)| key("lead", &[site.as_bytes(), lead.as_bytes()]));
+    let keys = leads.iter().map(|(site, lead)| of_lead(*site, *lead));
     lock_all(tx, TAKE, in_order(keys)).await
 }
 

@@ -4,6 +4,7 @@
 //! functions on a transaction; the `impl`s of the store's traits only carry them there. What one writer thread does in the
 //! embedded engine, locks do here: see `locks`.
 
+mod database;
 mod deliveries;
 mod directory;
 mod error;
@@ -32,19 +33,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
+use self::database::Database;
+use self::leads::Intake;
 use self::news::{Line, News};
 use self::pool::Pool;
 pub use self::server::Server;
-use self::statements::{Db, params};
+use self::statements::params;
 use self::transaction::Durability::{Full, Relaxed};
-use self::transaction::{Durability, Tx, write};
+use self::transaction::write;
 use super::{OpenError, Purpose, Result, Signals, Store};
 use crate::model::Timestamp;
 use crate::model::seal::Sealed;
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
-    pool: Pool,
+    database: Database,
+    /// What carries out lead commands, in groups.
+    intake: Intake,
     signals: Arc<Signals>,
     news: Arc<News>,
     /// What tells and hears the news; `None` when it was opened only to look at.
@@ -68,22 +73,9 @@ impl PostgresStore {
                 Some(tokio::spawn(news.clone().run(server.clone(), line)))
             }
         };
-        Ok(Self { pool: Pool::new(server)?, signals, news, line: Mutex::new(line) })
-    }
-
-    /// A transaction.
-    async fn begin(&self, durability: Durability) -> Result<Tx> {
-        Tx::begin(self.pool.get().await?, self.news.clone(), durability).await
-    }
-
-    /// A transaction that reads as of one moment.
-    async fn snapshot(&self) -> Result<Tx> {
-        Tx::snapshot(self.pool.get().await?, self.news.clone()).await
-    }
-
-    /// A connection to read with. Each statement sees what was committed before it.
-    async fn read(&self) -> Result<Db> {
-        self.pool.get().await
+        let database = Database::new(Pool::new(server)?, news.clone());
+        let intake = Intake::start(database.clone());
+        Ok(Self { database, intake, signals, news, line: Mutex::new(line) })
     }
 }
 
@@ -99,7 +91,7 @@ impl Store for PostgresStore {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.read().await?.any("SELECT 1 FROM sites LIMIT 1", params![]).await.map(|_| ())
+        self.database.read().await?.any("SELECT 1 FROM sites LIMIT 1", params![]).await.map(|_| ())
     }
 
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize> {
@@ -107,7 +99,7 @@ impl Store for PostgresStore {
     }
 
     async fn key_check(&self) -> Result<Option<Sealed>> {
-        key_check::read(&self.read().await?).await
+        key_check::read(&self.database.read().await?).await
     }
 
     async fn set_key_check(&self, check: Sealed) -> Result<()> {
@@ -115,7 +107,8 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
-        self.pool.close().await;
+        self.intake.close().await;
+        self.database.close().await;
         self.news.close();
         let line = self.line.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(line) = line {

@@ -85,6 +85,15 @@ impl Db {
         self.answer(self.client().batch_execute(sql)).await
     }
 
+    /// Prepares statements that are to be sent in one go. What is sent together with `tokio::join!(biased; …)` arrives in
+    /// that order, as long as none of it has to be prepared first.
+    pub(super) async fn make_ready(&self, statements: &[&str]) -> Result<()> {
+        for sql in statements {
+            self.prepared(sql).await?;
+        }
+        Ok(())
+    }
+
     async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
         let statement = self.prepared(sql).await?;
         self.answer(self.client().query(&statement, params)).await

@@ -29,13 +29,23 @@ pub(super) struct Tx {
 
 impl Tx {
     pub(super) async fn begin(db: Db, news: Arc<News>, durability: Durability) -> Result<Self> {
+        let tx = Self::unbegun(db, news);
+        tx.open(durability).await?;
+        Ok(tx)
+    }
+
+    /// One that is not begun yet: [`Tx::open`] does that, in one round trip with the first statements.
+    pub(super) fn unbegun(db: Db, news: Arc<News>) -> Self {
         db.spoil();
-        db.batch(match durability {
+        Self { db, news, signals: Mutex::default() }
+    }
+
+    pub(super) async fn open(&self, durability: Durability) -> Result<()> {
+        self.batch(match durability {
             Durability::Full => "BEGIN",
             Durability::Relaxed => "BEGIN; SET LOCAL synchronous_commit = off",
         })
-        .await?;
-        Ok(Self { db, news, signals: Mutex::default() })
+        .await
     }
 
     /// A transaction that only reads, all of it as of one moment.
@@ -113,7 +123,7 @@ macro_rules! write {
     ($store:expr, $durability:expr, $tx:ident => $work:expr) => {{
         let mut tries = 1;
         loop {
-            let $tx = $store.begin($durability).await?;
+            let $tx = $store.database.begin($durability).await?;
             let result = $work.await;
             match $tx.end(result).await {
                 Ok(done) => break Ok(done),
@@ -135,7 +145,7 @@ pub(super) use write;
 /// Reads in one snapshot: `snapshot!(store, tx => log::details(&tx, id))`.
 macro_rules! snapshot {
     ($store:expr, $tx:ident => $work:expr) => {{
-        let $tx = $store.snapshot().await?;
+        let $tx = $store.database.snapshot().await?;
         let result = $work.await;
         $tx.end(result).await.map_err(|failure| match failure {
             $crate::store::postgres::transaction::Failure::Conflict(error)

@@ -34,7 +34,7 @@ impl Deliveries for PostgresStore {
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
-        log::list(&self.read().await?, &filter).await
+        log::list(&self.database.read().await?, &filter).await
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryDetails>> {

@@ -1,88 +1,190 @@
-//! The outbox: what a change of a lead has to send, written in the change's own transaction.
+//! The outbox: what changes of leads have to send, written in the changes' own transaction.
+
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 
-use super::lane::{self, Place};
+use super::lane::Place;
 use crate::model::delivery::{Action, State};
-use crate::model::lead::{Lead, LeadCommand};
-use crate::model::{DeliveryId, PartnerId, SubscriptionId};
-use crate::store::postgres::statements::{RowResult, params};
+use crate::model::lead::{LeadCommand, Message};
+use crate::model::{DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId};
+use crate::store::postgres::statements::{Db, RowResult, params};
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::{At, maybe_at};
 use crate::store::{Result, Signal};
 
-/// Every live subscription of the site, paused ones too; but not the origin's own, if it does not want its echo. With the
-/// end of the lead's lane there, and when the subscription is looked at next.
-pub(in crate::store::postgres) const RECEIVERS: &str = "SELECT s.id, s.partner_id, s.next_due_at,
-            (SELECT position FROM deliveries d
-             WHERE d.subscription_id = s.id AND d.lead_id = $3 AND d.state = 'waiting'
-             ORDER BY d.position DESC LIMIT 1) AS last
-     FROM subscriptions s JOIN partners p ON p.id = s.partner_id
-     WHERE s.site_uuid = $1 AND s.removed_at IS NULL AND (p.echo OR s.partner_id IS DISTINCT FROM $2)
-     ORDER BY s.seq";
+/// Every live subscription of these sites, paused ones too.
+pub(in crate::store::postgres) const RECEIVERS: &str = "SELECT asked.site_uuid, r.*
+     FROM unnest($1::UUID[]) AS asked (site_uuid) CROSS JOIN LATERAL (
+         SELECT s.seq, s.id, s.partner_id, s.next_due_at, p.echo
+         FROM subscriptions s JOIN partners p ON p.id = s.partner_id
+         WHERE s.site_uuid = asked.site_uuid AND s.removed_at IS NULL
+         ORDER BY s.seq
+     ) r";
 
-/// One delivery for each receiver, in their order, and its body.
-const SEND: &str = "WITH sent AS (
-         INSERT INTO deliveries (site_uuid, lead_id, action, changed_at, state, id, subscription_id, partner_id, position,
-                                 due_at)
-         SELECT $1, $2, $3, $4, $5, r.id, r.subscription_id, r.partner_id, r.position, r.due_at
-         FROM unnest($6::UUID[], $7::UUID[], $8::UUID[], $9::BIGINT[], $10::BIGINT[])
-             WITH ORDINALITY AS r (id, subscription_id, partner_id, position, due_at, place)
-         ORDER BY r.place
-         RETURNING site_uuid, seq
+/// The last positions of these lanes.
+pub(in crate::store::postgres) const ENDS: &str = "SELECT lane.subscription_id, lane.lead_id, last.position
+     FROM unnest($1::UUID[], $2::UUID[]) AS lane (subscription_id, lead_id) CROSS JOIN LATERAL (
+         SELECT position FROM deliveries d
+         WHERE d.subscription_id = lane.subscription_id AND d.lead_id = lane.lead_id AND d.state = 'waiting'
+         ORDER BY d.position DESC LIMIT 1
+     ) last";
+
+/// Deliveries in their order, and their bodies.
+const SEND: &str = "WITH new AS (
+         SELECT *, nextval(pg_get_serial_sequence('deliveries', 'seq')) AS seq
+         FROM unnest($1::UUID[], $2::UUID[], $3::TEXT[], $4::BIGINT[], $5::UUID[], $6::UUID[], $7::UUID[], $8::BIGINT[],
+                     $9::BIGINT[], $10::BYTEA[])
+             AS new (site_uuid, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at, body)
+     ), sent AS (
+         INSERT INTO deliveries (site_uuid, seq, lead_id, action, changed_at, state, id, subscription_id, partner_id,
+                                 position, due_at)
+         OVERRIDING SYSTEM VALUE
+         SELECT site_uuid, seq, lead_id, action, changed_at, $11, id, subscription_id, partner_id, position, due_at FROM new
      )
-     INSERT INTO delivery_bodies (site_uuid, delivery_seq, body) SELECT site_uuid, seq, $11 FROM sent";
+     INSERT INTO delivery_bodies (site_uuid, delivery_seq, body) SELECT site_uuid, seq, body FROM new";
 
-struct Receiver {
-    subscription: SubscriptionId,
-    partner: PartnerId,
+/// Has subscriptions looked at by the times given. All in one order, so that nobody waits for whom it keeps waiting.
+const WAKE: &str = "UPDATE subscriptions s SET next_due_at = woken.at
+     FROM (
+         SELECT t.site_uuid, t.id, w.at
+         FROM unnest($1::UUID[], $2::UUID[], $3::BIGINT[]) AS w (site_uuid, id, at)
+         JOIN subscriptions t ON t.site_uuid = w.site_uuid AND t.id = w.id
+         ORDER BY t.site_uuid, t.seq FOR UPDATE OF t
+     ) woken
+     WHERE s.site_uuid = woken.site_uuid AND s.id = woken.id AND (s.next_due_at IS NULL OR s.next_due_at > woken.at)";
+
+/// The statements that [`send`] runs.
+pub(in crate::store::postgres) const WRITES: [&str; 2] = [SEND, WAKE];
+
+/// A subscription that hears of its site's leads.
+pub(in crate::store::postgres) struct Receiver {
+    pub(in crate::store::postgres) subscription: SubscriptionId,
+    pub(in crate::store::postgres) partner: PartnerId,
+    /// Whether it wants to hear of its own partner's changes.
+    pub(in crate::store::postgres) echo: bool,
     next_due: Option<At>,
-    last: Option<i64>,
 }
 
-/// Adds one delivery of the change for each subscription that is to hear of it. All are sent the same bytes. The caller
-/// has taken the lead.
-pub(in crate::store::postgres) async fn send(
-    tx: &Tx,
-    command: &LeadCommand,
-    lead: &Lead,
-    action: Action,
-    body: &[u8],
-) -> Result<()> {
-    let now = command.now;
-    let receivers = tx.all(RECEIVERS, params![command.site, command.origin.partner, lead.id], receiver).await?;
-    if receivers.is_empty() {
-        return Ok(());
+/// The last position of each lane in which something waits.
+pub(in crate::store::postgres) type Ends = HashMap<(SubscriptionId, LeadId), i64>;
+
+/// The receivers of these sites, in the order of their subscriptions.
+pub(in crate::store::postgres) async fn receivers(db: &Db, sites: &[SiteId]) -> Result<HashMap<SiteId, Vec<Receiver>>> {
+    let mut receivers: HashMap<_, Vec<_>> = HashMap::new();
+    for (site, receiver) in db.all(RECEIVERS, params![sites], receiver).await? {
+        receivers.entry(site).or_default().push(receiver);
     }
-    let places: Vec<_> = receivers.iter().map(|receiver| Place::behind(receiver.last, now)).collect();
-    for (receiver, place) in receivers.iter().zip(&places) {
-        if place.due.is_some() {
-            // Nobody puts it off while the site is shared: what was read holds.
-            if receiver.next_due.is_none_or(|next_due| next_due > At(now)) {
-                lane::due_at(tx, command.site, receiver.subscription, now).await?;
+    Ok(receivers)
+}
+
+/// Where these lanes end.
+pub(in crate::store::postgres) async fn ends(db: &Db, lanes: &[(SubscriptionId, LeadId)]) -> Result<Ends> {
+    if lanes.is_empty() {
+        return Ok(Ends::new());
+    }
+    let (subscriptions, leads): (Vec<_>, Vec<_>) = lanes.iter().copied().unzip();
+    let read = |row: &Row| {
+        let lane = (row.try_get("subscription_id")?, row.try_get("lead_id")?);
+        Ok((lane, row.try_get("position")?))
+    };
+    Ok(db.all(ENDS, params![subscriptions, leads], read).await?.into_iter().collect())
+}
+
+/// What a group of changes sends.
+#[derive(Default)]
+pub(in crate::store::postgres) struct Outbox<'a> {
+    deliveries: Vec<New<'a>>,
+    /// Subscriptions of which something falls due sooner than they would be looked at, and when.
+    wake: BTreeMap<(SiteId, SubscriptionId), At>,
+    /// Whether anything is due.
+    due: bool,
+}
+
+struct New<'a> {
+    site: SiteId,
+    lead: LeadId,
+    action: Action,
+    changed: At,
+    id: DeliveryId,
+    subscription: SubscriptionId,
+    partner: PartnerId,
+    place: Place,
+    body: &'a [u8],
+}
+
+impl<'a> Outbox<'a> {
+    /// Adds one delivery of the change for each receiver. All are sent the same bytes. The caller has taken the lead, and
+    /// keeps the site as it is.
+    pub(in crate::store::postgres) fn add<'r>(
+        &mut self,
+        command: &LeadCommand,
+        lead: LeadId,
+        message: &'a Message,
+        receivers: impl Iterator<Item = &'r Receiver>,
+        ends: &Ends,
+    ) {
+        let changed = At(command.now);
+        for receiver in receivers {
+            let (site, subscription) = (command.site, receiver.subscription);
+            let place = Place::behind(ends.get(&(subscription, lead)).copied(), command.now);
+            if place.due.is_some() {
+                self.due = true;
+                // Nobody puts it off while the site is shared: what was read holds.
+                if receiver.next_due.is_none_or(|next_due| next_due > changed) {
+                    let wake = self.wake.entry((site, subscription)).or_insert(changed);
+                    *wake = changed.min(*wake);
+                }
             }
-            tx.signal(Signal::Work);
+            let id = DeliveryId::derive(command.change, subscription);
+            let (action, partner, body) = (message.action, receiver.partner, &message.body[..]);
+            self.deliveries.push(New { site, lead, action, changed, id, subscription, partner, place, body });
         }
     }
-    let subscriptions: Vec<_> = receivers.iter().map(|receiver| receiver.subscription).collect();
-    let ids: Vec<_> = subscriptions.iter().map(|id| DeliveryId::derive(command.change, *id)).collect();
-    let partners: Vec<_> = receivers.iter().map(|receiver| receiver.partner).collect();
-    let positions: Vec<_> = places.iter().map(|place| place.position).collect();
-    let due: Vec<_> = places.iter().map(|place| place.due.map(At)).collect();
-    let (changed, waiting) = (At(now), State::Waiting);
-    tx.run(
-        SEND,
-        params![command.site, lead.id, action, changed, waiting, ids, subscriptions, partners, positions, due, body],
-    )
-    .await?;
+}
+
+/// Writes the outbox.
+pub(in crate::store::postgres) async fn send(tx: &Tx, outbox: &Outbox<'_>) -> Result<()> {
+    let new = &outbox.deliveries;
+    if new.is_empty() {
+        return Ok(());
+    }
+    if outbox.due {
+        tx.signal(Signal::Work);
+    }
+    let sites: Vec<_> = new.iter().map(|new| new.site).collect();
+    let leads: Vec<_> = new.iter().map(|new| new.lead).collect();
+    let actions: Vec<_> = new.iter().map(|new| new.action).collect();
+    let changed: Vec<_> = new.iter().map(|new| new.changed).collect();
+    let ids: Vec<_> = new.iter().map(|new| new.id).collect();
+    let subscriptions: Vec<_> = new.iter().map(|new| new.subscription).collect();
+    let partners: Vec<_> = new.iter().map(|new| new.partner).collect();
+    let positions: Vec<_> = new.iter().map(|new| new.place.position).collect();
+    let due: Vec<_> = new.iter().map(|new| new.place.due.map(At)).collect();
+    let bodies: Vec<_> = new.iter().map(|new| new.body).collect();
+    let new =
+        params![sites, leads, actions, changed, ids, subscriptions, partners, positions, due, bodies, State::Waiting];
+    let (sent, woken) = tokio::join!(biased; tx.run(SEND, new), wake(tx, &outbox.wake));
+    sent.and(woken)?;
     Ok(())
 }
 
-fn receiver(row: &Row) -> RowResult<Receiver> {
-    Ok(Receiver {
+async fn wake(tx: &Tx, subscriptions: &BTreeMap<(SiteId, SubscriptionId), At>) -> Result<usize> {
+    if subscriptions.is_empty() {
+        return Ok(0);
+    }
+    let sites: Vec<_> = subscriptions.keys().map(|(site, _)| *site).collect();
+    let ids: Vec<_> = subscriptions.keys().map(|(_, id)| *id).collect();
+    let times: Vec<_> = subscriptions.values().copied().collect();
+    tx.run(WAKE, params![sites, ids, times]).await
+}
+
+fn receiver(row: &Row) -> RowResult<(SiteId, Receiver)> {
+    let receiver = Receiver {
         subscription: row.try_get("id")?,
         partner: row.try_get("partner_id")?,
+        echo: row.try_get("echo")?,
         next_due: maybe_at(row, "next_due_at")?.map(At),
-        last: row.try_get("last")?,
-    })
+    };
+    Ok((row.try_get("site_uuid")?, receiver))
 }

@@ -1,158 +1,205 @@
-//! Carrying out a lead command: all of it in one transaction, the deliveries that it causes included.
+//! Carrying out a group of lead commands, all of it in one transaction, the deliveries that they cause included: look,
+//! take the leads, decide, write. Three or four round trips, however many commands there are.
 
-use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 
-use super::rows;
-use crate::model::LeadId;
-use crate::model::delivery::Action;
+use tokio::join;
+
+use super::look::{self, Named, Seen};
+use super::rows::{self, Key, Written};
 use crate::model::lead::{
-    Activity, Effect, Fields, Lead, LeadAction, LeadCommand, LeadOutcome, LeadReceipt, MAX_ACTIVITIES, MAX_FIELDS,
-    Patch, created_body, updated_body,
+    Activity, Idempotency, Known, Lead, LeadAction, LeadChange, LeadCommand, LeadOutcome, LeadReceipt, LeadRow,
 };
-use crate::model::site::Site;
+use crate::model::{LeadId, SiteId};
 use crate::store::Result;
-use crate::store::postgres::deliveries::outbox;
+use crate::store::postgres::deliveries::outbox::{self, Ends, Outbox};
+use crate::store::postgres::locks::{self, Patience};
 use crate::store::postgres::transaction::Tx;
-use crate::store::postgres::values::json_text;
-use crate::store::postgres::{locks, sites};
 
-/// Carries out a command; see [`crate::store::Leads::apply_lead_change`].
-pub(super) async fn apply(tx: &Tx, command: &LeadCommand) -> Result<LeadOutcome> {
-    lock(tx, command).await?;
-    let Some(site) = sites::find(tx, command.site).await? else { return Ok(LeadOutcome::NoSuchSite) };
-    if let Some(earlier) = earlier(tx, command).await? {
-        return Ok(earlier);
+/// Carries out commands, each whole or not at all; see [`crate::store::Leads::apply_lead_change`]. No two of them may make or
+/// change a lead of the same key, e-mail or id. `None`: not now, because somebody else is at the same lead.
+pub(super) async fn apply(tx: &Tx, commands: &[&LeadCommand], patience: Patience) -> Result<Vec<Option<LeadOutcome>>> {
+    let seen = look::begin_and_look(tx, commands, patience).await?;
+    let group = Group { commands, seen };
+    let mut taken = group.take_leads(tx, patience).await?;
+    let (mut outcomes, mut changes) = (Vec::with_capacity(commands.len()), Vec::new());
+    for (place, command) in commands.iter().enumerate() {
+        let decided = group.decide(place, &mut taken);
+        outcomes.push(match decided {
+            Decided::NotNow => None,
+            Decided::Outcome(outcome) => Some(outcome),
+            Decided::Change(change) => {
+                let receipt = change.receipt;
+                changes.push((*command, change));
+                Some(LeadOutcome::Done(receipt))
+            }
+        });
     }
-    let change = Change { tx, site, command };
-    let outcome = match &command.action {
-        LeadAction::Upsert { given, fresh, patch, activities } => {
-            change.upsert(*given, *fresh, patch, activities).await?
-        }
-        LeadAction::Patch { lead, patch, activities } => change.update_known(*lead, patch, activities).await?,
-        LeadAction::AddActivities { lead, activities } => {
-            change.update_known(*lead, &Patch::default(), activities).await?
-        }
-    };
-    if let (Some(key), LeadOutcome::Done(receipt)) = (&command.idempotency, &outcome) {
-        rows::keep_key(tx, command.site, key, receipt).await?;
+    let mut writing = Writing::default();
+    for (command, change) in &changes {
+        writing.add(command, change, &group.seen, &taken.ends);
     }
-    Ok(outcome)
+    writing.write(tx).await?;
+    Ok(outcomes)
 }
 
-/// Keeps the site as it is, and everybody else from creating a lead of the same key, e-mail or id. See [`locks`].
-async fn lock(tx: &Tx, command: &LeadCommand) -> Result<()> {
-    locks::share_sites(tx, &[command.site]).await?;
-    let (email, given) = match &command.action {
-        LeadAction::Upsert { given, patch, .. } => (patch.email_key(), *given),
-        LeadAction::Patch { .. } | LeadAction::AddActivities { .. } => (None, None),
-    };
-    let key = command.idempotency.as_ref().map(|key| key.key.as_str());
-    locks::take_origins(tx, command.site, key, email.as_deref(), given).await
+struct Group<'a> {
+    commands: &'a [&'a LeadCommand],
+    seen: Seen,
 }
 
-/// What the command's `Idempotency-Key` says: the same request was carried out before, or another one was.
-async fn earlier(tx: &Tx, command: &LeadCommand) -> Result<Option<LeadOutcome>> {
-    let Some(key) = &command.idempotency else { return Ok(None) };
-    let found = rows::key(tx, command.site, &key.key, command.now).await?;
-    Ok(found.map(|(request, receipt)| match request == key.request {
-        true => LeadOutcome::Done(receipt),
-        false => LeadOutcome::KeyReused,
-    }))
+/// Leads that are ours to change until the transaction ends.
+#[derive(Default)]
+struct Taken {
+    /// Each is given out once: two commands that reach one lead by different names cannot both have it.
+    leads: HashMap<Key, Lead>,
+    activities: HashMap<LeadId, usize>,
+    repeated: HashMap<LeadId, HashSet<[u8; 32]>>,
+    /// Where their lanes end.
+    ends: Ends,
 }
 
-/// A command under way on a site that is there.
-struct Change<'a> {
-    tx: &'a Tx,
-    site: Site,
-    command: &'a LeadCommand,
+enum Decided {
+    NotNow,
+    Outcome(LeadOutcome),
+    Change(Box<LeadChange>),
 }
 
-impl Change<'_> {
-    /// Updates the lead that the given id or else the e-mail names; creates one if there is none.
-    async fn upsert(
-        &self,
-        given: Option<LeadId>,
-        fresh: LeadId,
-        patch: &Patch,
-        activities: &[Activity],
-    ) -> Result<LeadOutcome> {
-        let Some(lead) = self.find(given, patch).await? else {
-            return self.create(given.unwrap_or(fresh), patch, activities).await;
-        };
-        let known = lead.id;
-        let outcome = self.update(lead, patch, activities).await?;
-        if let (Some(alias), LeadOutcome::Done(_)) = (given.filter(|given| *given != known), &outcome) {
-            rows::add_alias(self.tx, self.site.id, known, alias).await?;
-        }
-        Ok(outcome)
-    }
-
-    async fn update_known(&self, id: LeadId, patch: &Patch, activities: &[Activity]) -> Result<LeadOutcome> {
-        match self.take(id).await? {
-            Some(lead) => self.update(lead, patch, activities).await,
-            None => Ok(LeadOutcome::NoSuchLead),
-        }
-    }
-
-    async fn find(&self, given: Option<LeadId>, patch: &Patch) -> Result<Option<Lead>> {
-        if let Some(given) = given
-            && let Some(lead) = self.take(given).await?
-        {
-            return Ok(Some(lead));
-        }
-        let Some(key) = patch.email_key() else { return Ok(None) };
-        while let Some(seen) = rows::by_email(self.tx, self.site.id, &key).await? {
-            // It may have been given another address before it was ours: then another lead is meant, or none.
-            let taken = self.take(seen.id).await?;
-            if let Some(lead) = taken.filter(|lead| lead.fields.email_key().as_ref() == Some(&key)) {
-                return Ok(Some(lead));
+impl<'a> Group<'a> {
+    /// The leads that are named, by commands that may go on.
+    fn named(&self) -> Vec<(Key, &'a LeadCommand)> {
+        let mut named = Vec::new();
+        for (place, command) in self.commands.iter().enumerate() {
+            if let Some(lead) = self.seen.named[place].lead()
+                && self.seen.taken[place]
+            {
+                named.push(((command.site, lead), *command));
             }
         }
-        Ok(None)
+        named
     }
 
-    /// The lead with this id or alias, which nobody else changes until this is committed.
-    async fn take(&self, id: LeadId) -> Result<Option<Lead>> {
-        let Some(seen) = rows::by_id(self.tx, self.site.id, id).await? else { return Ok(None) };
-        locks::take_leads(self.tx, &[(self.site.id, seen.id)]).await?;
-        // Read again: somebody else may have changed it before it was ours.
-        rows::by_id(self.tx, self.site.id, seen.id).await
-    }
-
-    async fn create(&self, id: LeadId, patch: &Patch, activities: &[Activity]) -> Result<LeadOutcome> {
-        let mut patch = patch.clone();
-        patch.if_absent.push(("created".into(), Value::String(self.command.now.to_string())));
-        let mut lead = Lead { site: self.site.id, id, fields: Fields::default() };
-        lead.fields.apply(&patch);
-        let Some(fields) = self.fitting(&lead, activities).await? else { return Ok(LeadOutcome::TooLarge) };
-        rows::insert(self.tx, &lead, &fields, self.command.now).await?;
-        let activities = rows::add_activities(self.tx, &lead, activities).await?;
-        let body = created_body(&self.site, &lead, &self.command.origin.system, &activities);
-        outbox::send(self.tx, self.command, &lead, Action::Created, &body).await?;
-        Ok(LeadOutcome::Done(LeadReceipt { lead: id, effect: Effect::Created }))
-    }
-
-    /// Applies what is different. Activities alone are an update, but nobody is told of them (API.md §5).
-    async fn update(&self, mut lead: Lead, patch: &Patch, activities: &[Activity]) -> Result<LeadOutcome> {
-        let changed = lead.fields.apply(patch);
-        let Some(fields) = self.fitting(&lead, activities).await? else { return Ok(LeadOutcome::TooLarge) };
-        let added = rows::add_activities(self.tx, &lead, activities).await?;
-        if !changed.is_empty() {
-            rows::update(self.tx, &lead, &fields, self.command.now).await?;
-            let body = updated_body(&self.site, &lead, &self.command.origin.system, &changed);
-            outbox::send(self.tx, self.command, &lead, Action::Updated, &body).await?;
+    /// Takes the leads that the commands name, and reads them and what belongs to them.
+    async fn take_leads(&self, tx: &Tx, patience: Patience) -> Result<Taken> {
+        let named = self.named();
+        if named.is_empty() {
+            return Ok(Taken::default());
         }
-        let unchanged = changed.is_empty() && added.is_empty();
-        let effect = if unchanged { Effect::Unchanged } else { Effect::Updated };
-        Ok(LeadOutcome::Done(LeadReceipt { lead: lead.id, effect }))
+        let keys: HashSet<_> = named.iter().map(|(key, _)| *key).collect();
+        let keys: Vec<_> = keys.into_iter().collect();
+        let with_activities: Vec<_> =
+            named.iter().filter(|(_, c)| !c.action.activities().is_empty()).copied().collect();
+        let counted: Vec<_> = with_activities.iter().map(|(key, _)| *key).collect();
+        let digests = |(key, command): &(Key, &LeadCommand)| {
+            let key = *key;
+            command.action.activities().iter().map(move |activity| (key, activity.digest())).collect::<Vec<_>>()
+        };
+        let digests: Vec<_> = with_activities.iter().flat_map(digests).collect();
+        let lanes: Vec<_> = named
+            .iter()
+            .flat_map(|(key, command)| self.seen.receivers_of(command).map(|receiver| (receiver.subscription, key.1)))
+            .collect();
+        let statements = [rows::THESE, rows::COUNT_ACTIVITIES, rows::REPEATED, outbox::ENDS];
+        tx.make_ready(&statements).await?;
+        tx.make_ready(&[locks::take_all_statement(patience)]).await?;
+        // Each statement sees what was committed before it began: here, before the leads were ours.
+        let alone = keys.iter().map(|(site, lead)| locks::of_lead(*site, *lead));
+        let (locked, leads, activities, repeated, ends) = join!(
+            biased;
+            locks::take_all(tx, patience, [], alone),
+            rows::these(tx, &keys),
+            rows::count_activities(tx, &counted),
+            rows::repeated(tx, &digests),
+            outbox::ends(tx, &lanes),
+        );
+        let locked = locked?;
+        let mut leads = leads?;
+        leads.retain(|(site, lead), _| locked.contains(&locks::of_lead(*site, *lead)));
+        Ok(Taken { leads, activities: activities?, repeated: repeated?, ends: ends? })
     }
 
-    /// The lead's fields as text, unless they or its activities have become too many. Asked before anything is written.
-    async fn fitting(&self, lead: &Lead, activities: &[Activity]) -> Result<Option<String>> {
-        let fields = json_text(lead.fields.as_json());
-        let fits = fields.len() <= MAX_FIELDS
-            && (activities.is_empty()
-                || rows::count_activities(self.tx, lead).await? + activities.len() <= MAX_ACTIVITIES);
-        Ok(fits.then_some(fields))
+    fn decide(&self, place: usize, taken: &mut Taken) -> Decided {
+        let command = self.commands[place];
+        if !self.seen.taken[place] {
+            return Decided::NotNow;
+        }
+        let Some(site) = self.seen.sites.get(&command.site) else { return Decided::Outcome(LeadOutcome::NoSuchSite) };
+        if let (Some(key), Some((request, receipt))) = (&command.idempotency, self.seen.kept.get(&place)) {
+            return Decided::Outcome(key.answer(*request, *receipt));
+        }
+        let known = match self.known(place, &command.action, taken) {
+            Ok(known) => known,
+            Err(NotOurs) => return Decided::NotNow,
+        };
+        match command.decide(site, known) {
+            Ok(change) => Decided::Change(Box::new(change)),
+            Err(refusal) => Decided::Outcome(refusal),
+        }
+    }
+
+    /// The lead that the command at `place` names, as it is now that it is ours.
+    fn known(
+        &self,
+        place: usize,
+        action: &LeadAction,
+        taken: &mut Taken,
+    ) -> std::result::Result<Option<Known>, NotOurs> {
+        let named = self.seen.named[place];
+        let Some(id) = named.lead() else { return Ok(None) };
+        let lead = taken.leads.remove(&(self.commands[place].site, id)).ok_or(NotOurs)?;
+        // It may have been given another address before it was ours: then another lead is meant, or none.
+        if matches!(named, Named::ByEmail(_)) && lead.fields.email_key() != action.email_key() {
+            return Err(NotOurs);
+        }
+        let activities = taken.activities.get(&id).copied().unwrap_or(0);
+        Ok(Some(Known { lead, activities, repeated: taken.repeated.remove(&id).unwrap_or_default() }))
+    }
+}
+
+/// Somebody else has the lead.
+struct NotOurs;
+
+/// What is to be written, kind by kind.
+#[derive(Default)]
+struct Writing<'a> {
+    new: Vec<Written<'a>>,
+    changed: Vec<Written<'a>>,
+    aliases: Vec<(Key, LeadId)>,
+    activities: Vec<(Key, &'a Activity)>,
+    keys: Vec<(SiteId, &'a Idempotency, LeadReceipt)>,
+    outbox: Outbox<'a>,
+}
+
+impl<'a> Writing<'a> {
+    fn add(&mut self, command: &'a LeadCommand, change: &'a LeadChange, seen: &Seen, ends: &Ends) {
+        let lead = &change.lead;
+        let key = (lead.site, lead.id);
+        match &change.row {
+            LeadRow::New(fields) => self.new.push((lead, fields, command.now)),
+            LeadRow::Changed(fields) => self.changed.push((lead, fields, command.now)),
+            LeadRow::Same => {}
+        }
+        self.aliases.extend(change.alias.map(|alias| (key, alias)));
+        self.activities.extend(change.activities.iter().map(|activity| (key, activity)));
+        self.keys.extend(command.idempotency.as_ref().map(|idempotency| (lead.site, idempotency, change.receipt)));
+        if let Some(message) = &change.message {
+            self.outbox.add(command, lead.id, message, seen.receivers_of(command), ends);
+        }
+    }
+
+    /// Writes it, in one round trip.
+    async fn write(&self, tx: &Tx) -> Result<()> {
+        tx.make_ready(&rows::WRITES).await?;
+        tx.make_ready(&outbox::WRITES).await?;
+        let (new, changed, aliases, activities, keys, sent) = join!(
+            biased;
+            rows::insert(tx, &self.new),
+            rows::update(tx, &self.changed),
+            rows::add_aliases(tx, &self.aliases),
+            rows::add_activities(tx, &self.activities),
+            rows::keep_keys(tx, &self.keys),
+            outbox::send(tx, &self.outbox),
+        );
+        new.and(changed).and(aliases).and(activities).and(keys).and(sent)
     }
 }

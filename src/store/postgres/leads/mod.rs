@@ -1,13 +1,15 @@
 //! Leads, and what each change of one causes.
 
 mod apply;
+mod intake;
+pub(super) mod look;
 pub(super) mod rows;
 
 use async_trait::async_trait;
 
+pub(super) use self::intake::Intake;
 use super::PostgresStore;
-use super::transaction::Durability::Full;
-use super::transaction::{snapshot, write};
+use super::transaction::snapshot;
 use crate::model::lead::{Activity, Lead, LeadCommand, LeadOutcome};
 use crate::model::{LeadId, SiteId};
 use crate::store::{Leads, Result};
@@ -15,7 +17,7 @@ use crate::store::{Leads, Result};
 #[async_trait]
 impl Leads for PostgresStore {
     async fn apply_lead_change(&self, command: LeadCommand) -> Result<LeadOutcome> {
-        write!(self, Full, tx => apply::apply(&tx, &command))
+        self.intake.apply(command).await
     }
 
     async fn lead(&self, site: SiteId, lead: LeadId) -> Result<Option<(Lead, Vec<Activity>)>> {

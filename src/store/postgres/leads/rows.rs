@@ -1,8 +1,10 @@
-//! Leads, their aliases and activities, and `Idempotency-Key`s, as rows.
+//! Leads, their aliases and activities, and `Idempotency-Key`s, as rows: those of a whole group of commands at a time.
+
+use std::collections::{HashMap, HashSet};
 
 use tokio_postgres::Row;
 
-use crate::model::lead::{Activity, Effect, Fields, Idempotency, Lead, LeadReceipt};
+use crate::model::lead::{Activity, Fields, Idempotency, Lead, LeadReceipt};
 use crate::model::{LeadId, SiteId, Timestamp};
 use crate::store::postgres::sites;
 use crate::store::postgres::statements::{Db, RowResult, params};
@@ -16,39 +18,66 @@ pub(in crate::store::postgres) const BY_ALIAS: &str = "SELECT l.* FROM lead_alia
      JOIN leads l ON l.site_uuid = a.site_uuid AND l.id = a.lead_id
      WHERE a.site_uuid = $1 AND a.alias = $2";
 
-/// Old data, and later changes of addresses, can leave several leads with one e-mail: the oldest is meant. It asks for the
-/// hash, because that is what the index holds.
-pub(in crate::store::postgres) const BY_EMAIL: &str = "SELECT * FROM leads
-     WHERE site_uuid = $1 AND email_key IS NOT NULL AND sha256(email_key) = sha256($2::BYTEA) AND email_key = $2
-     ORDER BY seq LIMIT 1";
-
 pub(in crate::store::postgres) const ACTIVITIES: &str =
     "SELECT activity FROM activities WHERE site_uuid = $1 AND lead_id = $2 ORDER BY seq";
+
+pub(in crate::store::postgres) const THESE: &str = "SELECT l.*
+     FROM unnest($1::UUID[], $2::UUID[]) AS asked (site_uuid, id)
+     CROSS JOIN LATERAL (SELECT * FROM leads l WHERE l.site_uuid = asked.site_uuid AND l.id = asked.id LIMIT 1) l";
+
+pub(in crate::store::postgres) const COUNT_ACTIVITIES: &str = "SELECT asked.id,
+            (SELECT count(*) FROM activities a WHERE a.site_uuid = asked.site_uuid AND a.lead_id = asked.id) AS count
+     FROM unnest($1::UUID[], $2::UUID[]) AS asked (site_uuid, id)";
+
+pub(in crate::store::postgres) const REPEATED: &str = "SELECT asked.id, asked.digest
+     FROM unnest($1::UUID[], $2::UUID[], $3::BYTEA[]) AS asked (site_uuid, id, digest)
+     WHERE EXISTS (SELECT 1 FROM activities a
+                   WHERE a.site_uuid = asked.site_uuid AND a.lead_id = asked.id AND a.digest = asked.digest)";
+
+const INSERT: &str = "INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
+     SELECT site_uuid, id, email_key, fields, now, now
+     FROM unnest($1::UUID[], $2::UUID[], $3::BYTEA[], $4::TEXT[], $5::BIGINT[])
+         WITH ORDINALITY AS new (site_uuid, id, email_key, fields, now, place)
+     ORDER BY place";
+
+const UPDATE: &str =
+    "UPDATE leads l SET email_key = changed.email_key, fields = changed.fields, updated_at = changed.now
+     FROM unnest($1::UUID[], $2::UUID[], $3::BYTEA[], $4::TEXT[], $5::BIGINT[])
+         AS changed (site_uuid, id, email_key, fields, now)
+     WHERE l.site_uuid = changed.site_uuid AND l.id = changed.id";
+
+const ADD_ALIASES: &str = "INSERT INTO lead_aliases (site_uuid, lead_id, alias)
+     SELECT * FROM unnest($1::UUID[], $2::UUID[], $3::UUID[]) ON CONFLICT DO NOTHING";
+
+const ADD_ACTIVITIES: &str = "INSERT INTO activities (site_uuid, lead_id, digest, activity)
+     SELECT site_uuid, lead_id, digest, activity
+     FROM unnest($1::UUID[], $2::UUID[], $3::BYTEA[], $4::TEXT[])
+         WITH ORDINALITY AS new (site_uuid, lead_id, digest, activity, place)
+     ORDER BY place";
+
+const KEEP_KEYS: &str = "INSERT INTO idempotency_keys (site_uuid, key, request, lead_id, effect, expires_at)
+     SELECT * FROM unnest($1::UUID[], $2::TEXT[], $3::BYTEA[], $4::UUID[], $5::TEXT[], $6::BIGINT[])
+     ON CONFLICT (site_uuid, key) DO UPDATE SET request = excluded.request, lead_id = excluded.lead_id,
+         effect = excluded.effect, expires_at = excluded.expires_at";
+
+/// The statements that a group writes with.
+pub(super) const WRITES: [&str; 5] = [INSERT, UPDATE, ADD_ALIASES, ADD_ACTIVITIES, KEEP_KEYS];
 
 fn lead(row: &Row) -> RowResult<Lead> {
     let Json(fields) = row.try_get("fields")?;
     Ok(Lead { site: row.try_get("site_uuid")?, id: row.try_get("id")?, fields: Fields::from_json(fields) })
 }
 
-/// The lead with this id or, if there is none, this alias.
-pub(super) async fn by_id(db: &Db, site: SiteId, id: LeadId) -> Result<Option<Lead>> {
-    match db.one(BY_ID, params![site, id], lead).await? {
-        Some(found) => Ok(Some(found)),
-        None => db.one(BY_ALIAS, params![site, id], lead).await,
-    }
-}
-
-/// The oldest lead with this e-mail.
-pub(super) async fn by_email(db: &Db, site: SiteId, email_key: &str) -> Result<Option<Lead>> {
-    db.one(BY_EMAIL, params![site, email_key.as_bytes()], lead).await
-}
-
-/// The lead and its activities, oldest first.
+/// The lead with this id or alias and its activities, oldest first.
 pub(super) async fn with_activities(db: &Db, site: SiteId, id: LeadId) -> Result<Option<(Lead, Vec<Activity>)>> {
     if sites::find(db, site).await?.is_none() {
         return Ok(None);
     }
-    let Some(lead) = by_id(db, site, id).await? else { return Ok(None) };
+    let mut found = db.one(BY_ID, params![site, id], lead).await?;
+    if found.is_none() {
+        found = db.one(BY_ALIAS, params![site, id], lead).await?;
+    }
+    let Some(lead) = found else { return Ok(None) };
     let read = |row: &Row| {
         let Json(activity) = row.try_get("activity")?;
         Ok(Activity(activity))
@@ -57,75 +86,110 @@ pub(super) async fn with_activities(db: &Db, site: SiteId, id: LeadId) -> Result
     Ok(Some((lead, activities)))
 }
 
-/// Adds a lead; `fields` are its fields as text.
-pub(super) async fn insert(tx: &Tx, lead: &Lead, fields: &str, now: Timestamp) -> Result<()> {
-    tx.run(
-        "INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)",
-        params![lead.site, lead.id, email_bytes(lead), fields, At(now)],
-    )
-    .await?;
-    Ok(())
+/// A lead of a site.
+pub(super) type Key = (SiteId, LeadId);
+
+/// Those of these leads that there are.
+pub(super) async fn these(db: &Db, leads: &[Key]) -> Result<HashMap<Key, Lead>> {
+    let (sites, ids): (Vec<_>, Vec<_>) = leads.iter().copied().unzip();
+    let found = db.all(THESE, params![sites, ids], lead).await?;
+    Ok(found.into_iter().map(|lead| ((lead.site, lead.id), lead)).collect())
 }
 
-/// Rewrites a lead; `fields` are its fields as text.
-pub(super) async fn update(tx: &Tx, lead: &Lead, fields: &str, now: Timestamp) -> Result<()> {
-    tx.run(
-        "UPDATE leads SET email_key = $3, fields = $4, updated_at = $5 WHERE site_uuid = $1 AND id = $2",
-        params![lead.site, lead.id, email_bytes(lead), fields, At(now)],
-    )
-    .await?;
-    Ok(())
-}
-
-fn email_bytes(lead: &Lead) -> Option<Vec<u8>> {
-    lead.fields.email_key().map(String::into_bytes)
-}
-
-/// Makes `alias` a further id of the lead.
-pub(super) async fn add_alias(tx: &Tx, site: SiteId, lead: LeadId, alias: LeadId) -> Result<()> {
-    let sql = "INSERT INTO lead_aliases (site_uuid, alias, lead_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    tx.run(sql, params![site, alias, lead]).await?;
-    Ok(())
-}
-
-/// How many activities the lead has.
-pub(super) async fn count_activities(db: &Db, lead: &Lead) -> Result<usize> {
-    let sql = "SELECT count(*) FROM activities WHERE site_uuid = $1 AND lead_id = $2";
-    Ok(db.one(sql, params![lead.site, lead.id], |row| count(row, "count")).await?.unwrap_or(0))
-}
-
-/// Adds activities; those that the lead has already are left out. Returns the new ones.
-pub(super) async fn add_activities(tx: &Tx, lead: &Lead, activities: &[Activity]) -> Result<Vec<Activity>> {
-    let mut added = Vec::with_capacity(activities.len());
-    for activity in activities {
-        let sql = "INSERT INTO activities (site_uuid, lead_id, digest, activity) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING";
-        let (digest, text) = (activity.digest(), json_text(&activity.0));
-        if tx.run(sql, params![lead.site, lead.id, &digest[..], text]).await? > 0 {
-            added.push(activity.clone());
-        }
+/// How many activities these leads have.
+pub(super) async fn count_activities(db: &Db, leads: &[Key]) -> Result<HashMap<LeadId, usize>> {
+    if leads.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(added)
+    let (sites, ids): (Vec<_>, Vec<_>) = leads.iter().copied().unzip();
+    let read = |row: &Row| Ok((row.try_get("id")?, count(row, "count")?));
+    Ok(db.all(COUNT_ACTIVITIES, params![sites, ids], read).await?.into_iter().collect())
 }
 
-/// What a live key stands for: the digest of its request, and what became of that.
-pub(super) async fn key(db: &Db, site: SiteId, key: &str, now: Timestamp) -> Result<Option<(Vec<u8>, LeadReceipt)>> {
-    let sql = "SELECT * FROM idempotency_keys WHERE site_uuid = $1 AND key = $2 AND expires_at > $3";
-    let read = |row: &Row| Ok((row.try_get("request")?, row.try_get("lead_id")?, row.try_get::<_, String>("effect")?));
-    let Some((request, lead, effect)) = db.one(sql, params![site, key, At(now)], read).await? else { return Ok(None) };
-    let effect: Effect = effect.parse().map_err(|()| StoreError::Corrupt(format!("unknown effect {effect:?}")))?;
-    Ok(Some((request, LeadReceipt { lead, effect })))
+/// Digests of those of these activities that their lead has already.
+pub(super) async fn repeated(db: &Db, activities: &[(Key, [u8; 32])]) -> Result<HashMap<LeadId, HashSet<[u8; 32]>>> {
+    let mut repeated: HashMap<_, HashSet<_>> = HashMap::new();
+    if activities.is_empty() {
+        return Ok(repeated);
+    }
+    let sites: Vec<_> = activities.iter().map(|((site, _), _)| *site).collect();
+    let ids: Vec<_> = activities.iter().map(|((_, lead), _)| *lead).collect();
+    let digests: Vec<_> = activities.iter().map(|(_, digest)| &digest[..]).collect();
+    let read = |row: &Row| Ok((row.try_get::<_, LeadId>("id")?, row.try_get::<_, Vec<u8>>("digest")?));
+    for (lead, bytes) in db.all(REPEATED, params![sites, ids, digests], read).await? {
+        repeated.entry(lead).or_default().insert(digest(bytes)?);
+    }
+    Ok(repeated)
 }
 
-/// Keeps a key; an expired one makes way.
-pub(super) async fn keep_key(tx: &Tx, site: SiteId, key: &Idempotency, receipt: &LeadReceipt) -> Result<()> {
-    tx.run(
-        "INSERT INTO idempotency_keys (site_uuid, key, request, lead_id, effect, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (site_uuid, key) DO UPDATE SET request = excluded.request, lead_id = excluded.lead_id,
-             effect = excluded.effect, expires_at = excluded.expires_at",
-        params![site, key.key, &key.request[..], receipt.lead, receipt.effect.as_str(), At(key.expires)],
-    )
-    .await?;
-    Ok(())
+/// A lead, its fields as text, and when it was written.
+pub(super) type Written<'a> = (&'a Lead, &'a str, Timestamp);
+
+/// Adds leads, the oldest first.
+pub(super) async fn insert(tx: &Tx, leads: &[Written<'_>]) -> Result<()> {
+    write(tx, INSERT, leads).await
+}
+
+/// Rewrites leads.
+pub(super) async fn update(tx: &Tx, leads: &[Written<'_>]) -> Result<()> {
+    write(tx, UPDATE, leads).await
+}
+
+async fn write(tx: &Tx, sql: &str, leads: &[Written<'_>]) -> Result<()> {
+    if leads.is_empty() {
+        return Ok(());
+    }
+    let sites: Vec<_> = leads.iter().map(|(lead, _, _)| lead.site).collect();
+    let ids: Vec<_> = leads.iter().map(|(lead, _, _)| lead.id).collect();
+    let emails: Vec<_> = leads.iter().map(|(lead, _, _)| lead.fields.email_key().map(String::into_bytes)).collect();
+    let fields: Vec<_> = leads.iter().map(|(_, fields, _)| *fields).collect();
+    let times: Vec<_> = leads.iter().map(|(_, _, now)| At(*now)).collect();
+    tx.run(sql, params![sites, ids, emails, fields, times]).await.map(|_| ())
+}
+
+/// Gives leads further ids.
+pub(super) async fn add_aliases(tx: &Tx, aliases: &[(Key, LeadId)]) -> Result<()> {
+    if aliases.is_empty() {
+        return Ok(());
+    }
+    let sites: Vec<_> = aliases.iter().map(|((site, _), _)| *site).collect();
+    let leads: Vec<_> = aliases.iter().map(|((_, lead), _)| *lead).collect();
+    let ids: Vec<_> = aliases.iter().map(|(_, alias)| *alias).collect();
+    tx.run(ADD_ALIASES, params![sites, leads, ids]).await.map(|_| ())
+}
+
+/// Adds activities that their leads do not have.
+pub(super) async fn add_activities(tx: &Tx, activities: &[(Key, &Activity)]) -> Result<()> {
+    if activities.is_empty() {
+        return Ok(());
+    }
+    let sites: Vec<_> = activities.iter().map(|((site, _), _)| *site).collect();
+    let leads: Vec<_> = activities.iter().map(|((_, lead), _)| *lead).collect();
+    let digests: Vec<_> = activities.iter().map(|(_, activity)| activity.digest().to_vec()).collect();
+    let texts: Vec<_> = activities.iter().map(|(_, activity)| json_text(&activity.0)).collect();
+    tx.run(ADD_ACTIVITIES, params![sites, leads, digests, texts]).await.map(|_| ())
+}
+
+/// Keeps keys; expired ones make way.
+pub(super) async fn keep_keys(tx: &Tx, keys: &[(SiteId, &Idempotency, LeadReceipt)]) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let sites: Vec<_> = keys.iter().map(|(site, _, _)| *site).collect();
+    let texts: Vec<_> = keys.iter().map(|(_, key, _)| key.key.as_str()).collect();
+    let requests: Vec<_> = keys.iter().map(|(_, key, _)| &key.request[..]).collect();
+    let leads: Vec<_> = keys.iter().map(|(_, _, receipt)| receipt.lead).collect();
+    let effects: Vec<_> = keys.iter().map(|(_, _, receipt)| receipt.effect.as_str()).collect();
+    let expiries: Vec<_> = keys.iter().map(|(_, key, _)| At(key.expires)).collect();
+    tx.run(KEEP_KEYS, params![sites, texts, requests, leads, effects, expiries]).await.map(|_| ())
+}
+
+/// What a kept key says.
+pub(super) fn receipt(request: Vec<u8>, lead: LeadId, effect: &str) -> Result<([u8; 32], LeadReceipt)> {
+    let effect = effect.parse().map_err(|()| StoreError::Corrupt(format!("unknown effect {effect:?}")))?;
+    Ok((digest(request)?, LeadReceipt { lead, effect }))
+}
+
+fn digest(bytes: Vec<u8>) -> Result<[u8; 32]> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt("a digest is not 32 bytes".into()))
 }

@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use super::lane;
-use crate::model::delivery::{Action, State};
-use crate::model::lead::{Lead, LeadCommand};
+use crate::model::delivery::State;
+use crate::model::lead::{Lead, LeadCommand, Message};
 use crate::model::{DeliveryId, PartnerId, SubscriptionId};
 use crate::store::Result;
 use crate::store::sqlite::statements::Statements;
@@ -18,13 +18,7 @@ pub(in crate::store::sqlite) const RECEIVERS: &str = "SELECT s.id, s.partner_id
      ORDER BY s.seq";
 
 /// Adds one delivery of the change for each subscription that is to hear of it. All are sent the same bytes.
-pub(in crate::store::sqlite) fn send(
-    tx: &Tx,
-    command: &LeadCommand,
-    lead: &Lead,
-    action: Action,
-    body: &[u8],
-) -> Result<()> {
+pub(in crate::store::sqlite) fn send(tx: &Tx, command: &LeadCommand, lead: &Lead, message: &Message) -> Result<()> {
     let receivers: Vec<(SubscriptionId, PartnerId)> =
         tx.all(RECEIVERS, params![command.site, command.origin.partner], |row| {
             Ok((row.get("id")?, row.get("partner_id")?))
@@ -41,7 +35,7 @@ pub(in crate::store::sqlite) fn send(
                 subscription,
                 partner,
                 lead.id,
-                action,
+                message.action,
                 At(command.now),
                 State::Waiting,
                 place.position,
@@ -49,7 +43,7 @@ pub(in crate::store::sqlite) fn send(
             ],
         )?;
         let seq = tx.last_insert_rowid();
-        tx.run("INSERT INTO delivery_bodies (delivery_seq, body) VALUES (?1, ?2)", params![seq, body])?;
+        tx.run("INSERT INTO delivery_bodies (delivery_seq, body) VALUES (?1, ?2)", params![seq, message.body])?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Leads, their aliases and activities, and `Idempotency-Key`s, as rows.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, Row, params};
 
 use crate::model::lead::{Activity, Fields, Idempotency, Lead, LeadReceipt};
@@ -87,17 +89,25 @@ pub(super) fn count_activities(db: &Connection, lead: &Lead) -> Result<usize> {
     Ok(count.and_then(|count| count.try_into().ok()).unwrap_or(0))
 }
 
-/// Adds activities; those that the lead has already are left out. Returns the new ones.
-pub(super) fn add_activities(tx: &Tx, lead: &Lead, activities: &[Activity]) -> Result<Vec<Activity>> {
-    let mut added = Vec::with_capacity(activities.len());
-    for activity in activities {
-        let sql = "INSERT OR IGNORE INTO activities (site_uuid, lead_id, digest, activity) VALUES (?1, ?2, ?3, ?4)";
-        let text = json_text(&activity.0);
-        if tx.run(sql, params![lead.site, lead.id, activity.digest(), text])? > 0 {
-            added.push(activity.clone());
+/// Digests of those of these activities that the lead has already.
+pub(super) fn repeated(db: &Connection, lead: &Lead, activities: &[Activity]) -> Result<HashSet<[u8; 32]>> {
+    let mut repeated = HashSet::new();
+    for digest in activities.iter().map(Activity::digest) {
+        let sql = "SELECT 1 FROM activities WHERE site_uuid = ?1 AND lead_id = ?2 AND digest = ?3";
+        if db.any(sql, params![lead.site, lead.id, digest])? {
+            repeated.insert(digest);
         }
     }
-    Ok(added)
+    Ok(repeated)
+}
+
+/// Adds activities that the lead does not have.
+pub(super) fn add_activities(tx: &Tx, lead: &Lead, activities: &[Activity]) -> Result<()> {
+    for activity in activities {
+        let sql = "INSERT INTO activities (site_uuid, lead_id, digest, activity) VALUES (?1, ?2, ?3, ?4)";
+        tx.run(sql, params![lead.site, lead.id, activity.digest(), json_text(&activity.0)])?;
+    }
+    Ok(())
 }
 
 /// What a live key stands for: the digest of its request, and what became of that.
