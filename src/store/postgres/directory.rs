@@ -44,7 +44,7 @@ impl Directory for PostgresStore {
     }
 
     async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-        users::session_user(&self.database.read().await?, session, now).await
+        users::session_user(&*self.database.short_read().await?, session, now).await
     }
 
     async fn end_session(&self, session: &Hashed<Session>) -> Result<()> {
@@ -64,7 +64,7 @@ impl Directory for PostgresStore {
     }
 
     async fn site(&self, site: SiteId) -> Result<Option<Site>> {
-        sites::find(&self.database.read().await?, site).await
+        sites::find(&*self.database.short_read().await?, site).await
     }
 
     async fn sites_of(&self, user: UserId) -> Result<Vec<Site>> {
@@ -88,11 +88,11 @@ impl Directory for PostgresStore {
     }
 
     async fn partner_by_slug(&self, slug: &Slug) -> Result<Option<Partner>> {
-        partners::by_slug(&self.database.read().await?, slug).await
+        partners::by_slug(&*self.database.short_read().await?, slug).await
     }
 
     async fn partner_by_client_id(&self, client_id: &ClientId) -> Result<Option<Partner>> {
-        partners::by_client_id(&self.database.read().await?, client_id).await
+        partners::by_client_id(&*self.database.short_read().await?, client_id).await
     }
 
     async fn set_partner_secret(&self, slug: &Slug, secret: Hashed<Credential>) -> Result<Removed> {
@@ -112,7 +112,7 @@ impl Directory for PostgresStore {
     }
 
     async fn source_by_username(&self, username: &Username) -> Result<Option<Source>> {
-        sources::by_username(&self.database.read().await?, username).await
+        sources::by_username(&*self.database.short_read().await?, username).await
     }
 
     async fn remove_source(&self, username: &Username) -> Result<Removed> {

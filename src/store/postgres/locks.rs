@@ -117,14 +117,14 @@ pub(super) fn of_origins(command: &LeadCommand) -> Vec<i64> {
 }
 
 /// The key of a lead.
-pub(super) fn of_lead(site: SiteId, lead: LeadId) -> i64 {
+pub(super) fn of_lead((site, lead): &(SiteId, LeadId)) -> i64 {
     key("lead", &[site.as_bytes(), lead.as_bytes()])
 }
 
-/// Takes leads, and with them their lanes.
-pub(super) async fn take_leads(tx: &Tx, leads: &[(SiteId, LeadId)]) -> Result<()> {
-    let keys = leads.iter().map(|(site, lead)| of_lead(*site, *lead));
-    lock_all(tx, TAKE, in_order(keys)).await
+/// Shares the sites of these leads, and takes the leads, and with them their lanes.
+pub(super) async fn take_lanes(tx: &Tx, leads: &[(SiteId, LeadId)]) -> Result<()> {
+    let sites = leads.iter().map(|(site, _)| of_site(*site));
+    take_all(tx, Patience::Enough, sites, leads.iter().map(of_lead)).await.map(|_| ())
 }
 
 /// Takes an authorization request: it can be approved once.
@@ -136,6 +136,11 @@ pub(super) async fn take_flow(tx: &Tx, flow: FlowId) -> Result<()> {
 pub(super) async fn try_purge(db: &Db) -> Result<bool> {
     let taken = db.one("SELECT pg_try_advisory_xact_lock($1) AS taken", params![PURGE], |row| row.try_get("taken"));
     Ok(taken.await?.unwrap_or(false))
+}
+
+/// Waits until nobody else is purging.
+pub(super) async fn take_purge(db: &Db) -> Result<()> {
+    db.run("SELECT pg_advisory_xact_lock($1)", params![PURGE]).await.map(|_| ())
 }
 
 async fn lock_all(tx: &Tx, sql: &str, keys: Vec<i64>) -> Result<()> {

@@ -57,7 +57,7 @@ impl OAuth for PostgresStore {
     }
 
     async fn access_grant(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
-        access_grant(&self.database.read().await?, token, now).await
+        access_grant(&*self.database.short_read().await?, token, now).await
     }
 }
 

@@ -55,8 +55,10 @@ impl FromStr for Server {
         config.keepalives_idle(UNACKNOWLEDGED);
         config.application_name("leadgate");
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
+        // Our statements go along indexes whatever their values are; planning one anew takes longer than running it.
         config.options(format!(
-            "{given}-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+            "{given}-c plan_cache_mode=force_generic_plan -c statement_timeout={} -c lock_timeout={} \
+             -c idle_in_transaction_session_timeout={}",
             STATEMENT.as_millis(),
             LOCK.as_millis(),
             IDLE_IN_TRANSACTION.as_millis(),

@@ -125,6 +125,11 @@ impl Db {
         self.spoilt.store(true, Ordering::Relaxed);
     }
 
+    /// Whether statements can be expected to be answered.
+    pub(super) fn is_well(&self) -> bool {
+        !self.spoilt.load(Ordering::Relaxed) && !self.client().is_closed()
+    }
+
     /// It can be used again after all.
     pub(super) fn mend(&self) {
         self.spoilt.store(false, Ordering::Relaxed);

@@ -25,7 +25,7 @@ const CANCELLED_AT_ONCE: usize = 2000;
 #[async_trait]
 impl Subscriptions for PostgresStore {
     async fn subscription(&self, partner: PartnerId, site: SiteId) -> Result<Found> {
-        let mut live = live(&self.database.read().await?, partner, site).await?;
+        let mut live = live(&*self.database.short_read().await?, partner, site).await?;
         Ok(match (live.pop(), live.is_empty()) {
             (None, _) => Found::None,
             (Some(one), true) => Found::One(Box::new(one)),

@@ -1,11 +1,11 @@
 //! The outbox: what changes of leads have to send, written in the changes' own transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
-use super::lane::Place;
-use crate::model::delivery::{Action, State};
+use super::lane::{self, LOOK_AT, Look, Place};
+use crate::model::delivery::Action;
 use crate::model::lead::{LeadCommand, Message};
 use crate::model::{DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId};
 use crate::store::postgres::statements::{Db, RowResult, params};
@@ -26,7 +26,7 @@ pub(in crate::store::postgres) const RECEIVERS: &str = "SELECT asked.site_uuid, 
 pub(in crate::store::postgres) const ENDS: &str = "SELECT lane.subscription_id, lane.lead_id, last.position
      FROM unnest($1::UUID[], $2::UUID[]) AS lane (subscription_id, lead_id) CROSS JOIN LATERAL (
          SELECT position FROM deliveries d
-         WHERE d.subscription_id = lane.subscription_id AND d.lead_id = lane.lead_id AND d.state = 'waiting'
+         WHERE d.subscription_id = lane.subscription_id AND d.lead_id = lane.lead_id
          ORDER BY d.position DESC LIMIT 1
      ) last";
 
@@ -37,25 +37,15 @@ const SEND: &str = "WITH new AS (
                      $9::BIGINT[], $10::BYTEA[])
              AS new (site_uuid, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at, body)
      ), sent AS (
-         INSERT INTO deliveries (site_uuid, seq, lead_id, action, changed_at, state, id, subscription_id, partner_id,
-                                 position, due_at)
+         INSERT INTO deliveries (site_uuid, seq, lead_id, action, changed_at, id, subscription_id, partner_id, position,
+                                 due_at)
          OVERRIDING SYSTEM VALUE
-         SELECT site_uuid, seq, lead_id, action, changed_at, $11, id, subscription_id, partner_id, position, due_at FROM new
+         SELECT site_uuid, seq, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at FROM new
      )
      INSERT INTO delivery_bodies (site_uuid, delivery_seq, body) SELECT site_uuid, seq, body FROM new";
 
-/// Has subscriptions looked at by the times given. All in one order, so that nobody waits for whom it keeps waiting.
-const WAKE: &str = "UPDATE subscriptions s SET next_due_at = woken.at
-     FROM (
-         SELECT t.site_uuid, t.id, w.at
-         FROM unnest($1::UUID[], $2::UUID[], $3::BIGINT[]) AS w (site_uuid, id, at)
-         JOIN subscriptions t ON t.site_uuid = w.site_uuid AND t.id = w.id
-         ORDER BY t.site_uuid, t.seq FOR UPDATE OF t
-     ) woken
-     WHERE s.site_uuid = woken.site_uuid AND s.id = woken.id AND (s.next_due_at IS NULL OR s.next_due_at > woken.at)";
-
 /// The statements that [`send`] runs.
-pub(in crate::store::postgres) const WRITES: [&str; 2] = [SEND, WAKE];
+pub(in crate::store::postgres) const WRITES: [&str; 2] = [SEND, LOOK_AT];
 
 /// A subscription that hears of its site's leads.
 pub(in crate::store::postgres) struct Receiver {
@@ -95,8 +85,8 @@ pub(in crate::store::postgres) async fn ends(db: &Db, lanes: &[(SubscriptionId, 
 #[derive(Default)]
 pub(in crate::store::postgres) struct Outbox<'a> {
     deliveries: Vec<New<'a>>,
-    /// Subscriptions of which something falls due sooner than they would be looked at, and when.
-    wake: BTreeMap<(SiteId, SubscriptionId), At>,
+    /// Subscriptions of which something falls due sooner than they would be looked at.
+    looks: HashMap<SubscriptionId, Look>,
     /// Whether anything is due.
     due: bool,
 }
@@ -132,8 +122,8 @@ impl<'a> Outbox<'a> {
                 self.due = true;
                 // Nobody puts it off while the site is shared: what was read holds.
                 if receiver.next_due.is_none_or(|next_due| next_due > changed) {
-                    let wake = self.wake.entry((site, subscription)).or_insert(changed);
-                    *wake = changed.min(*wake);
+                    let look = self.looks.entry(subscription).or_insert(Look::of(site, subscription));
+                    look.due = look.due.into_iter().chain([command.now]).min();
                 }
             }
             let id = DeliveryId::derive(command.change, subscription);
@@ -162,21 +152,11 @@ pub(in crate::store::postgres) async fn send(tx: &Tx, outbox: &Outbox<'_>) -> Re
     let positions: Vec<_> = new.iter().map(|new| new.place.position).collect();
     let due: Vec<_> = new.iter().map(|new| new.place.due.map(At)).collect();
     let bodies: Vec<_> = new.iter().map(|new| new.body).collect();
-    let new =
-        params![sites, leads, actions, changed, ids, subscriptions, partners, positions, due, bodies, State::Waiting];
-    let (sent, woken) = tokio::join!(biased; tx.run(SEND, new), wake(tx, &outbox.wake));
-    sent.and(woken)?;
+    let new = params![sites, leads, actions, changed, ids, subscriptions, partners, positions, due, bodies];
+    let looks: Vec<_> = outbox.looks.values().copied().collect();
+    let (sent, noted) = tokio::join!(biased; tx.run(SEND, new), lane::look_at(tx, &looks));
+    sent.and(noted.map(|()| 0))?;
     Ok(())
-}
-
-async fn wake(tx: &Tx, subscriptions: &BTreeMap<(SiteId, SubscriptionId), At>) -> Result<usize> {
-    if subscriptions.is_empty() {
-        return Ok(0);
-    }
-    let sites: Vec<_> = subscriptions.keys().map(|(site, _)| *site).collect();
-    let ids: Vec<_> = subscriptions.keys().map(|(_, id)| *id).collect();
-    let times: Vec<_> = subscriptions.values().copied().collect();
-    tx.run(WAKE, params![sites, ids, times]).await
 }
 
 fn receiver(row: &Row) -> RowResult<(SiteId, Receiver)> {

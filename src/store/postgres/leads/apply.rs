@@ -103,7 +103,7 @@ impl<'a> Group<'a> {
         tx.make_ready(&statements).await?;
         tx.make_ready(&[locks::take_all_statement(patience)]).await?;
         // Each statement sees what was committed before it began: here, before the leads were ours.
-        let alone = keys.iter().map(|(site, lead)| locks::of_lead(*site, *lead));
+        let alone = keys.iter().map(locks::of_lead);
         let (locked, leads, activities, repeated, ends) = join!(
             biased;
             locks::take_all(tx, patience, [], alone),
@@ -114,7 +114,7 @@ impl<'a> Group<'a> {
         );
         let locked = locked?;
         let mut leads = leads?;
-        leads.retain(|(site, lead), _| locked.contains(&locks::of_lead(*site, *lead)));
+        leads.retain(|key, _| locked.contains(&locks::of_lead(key)));
         Ok(Taken { leads, activities: activities?, repeated: repeated?, ends: ends? })
     }
 
