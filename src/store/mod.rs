@@ -37,8 +37,9 @@ pub trait Store: Directory + OAuth + Subscriptions + Leads + Deliveries + std::f
     async fn ping(&self) -> Result<()>;
 
     /// Deletes at most about `limit` rows of what is over: expired codes, tokens and sessions, `Idempotency-Key`s,
-    /// deliveries that finished before `finished_before`, and what removed sites left. Returns how many; callers
-    /// repeat until it is 0, so that each transaction stays short.
+    /// deliveries that finished before `finished_before`, and what removed sites left. An engine may delete deliveries
+    /// by the day, and so up to a day later (or a sixtieth of the time that they are kept, if that is longer); a day counts
+    /// as one row. Returns how many; callers repeat until it is 0, so that each transaction stays short.
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize>;
 
     /// The sealed value by which a wrong `secret_key` is noticed; `None` before the first start.

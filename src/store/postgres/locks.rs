@@ -72,10 +72,27 @@ pub(super) async fn take_origins(
     lock_all(tx, TAKE, in_order(idempotency.into_iter().chain(email).chain(given))).await
 }
 
-/// Takes leads, and with them their lanes.
+/// Takes leads, and with them their lanes. Their sites are shared already.
 pub(super) async fn take_leads(tx: &Tx, leads: &[(SiteId, LeadId)]) -> Result<()> {
-    let keys = leads.iter().map(|(site, lead)| key("lead", &[site.as_bytes(), lead.as_bytes()]));
-    lock_all(tx, TAKE, in_order(keys)).await
+    lock_all(tx, TAKE, in_order(leads.iter().map(of_lead))).await
+}
+
+/// Shares the sites of these leads, and takes the leads, and with them their lanes.
+pub(super) async fn take_lanes(tx: &Tx, leads: &[(SiteId, LeadId)]) -> Result<()> {
+    if leads.is_empty() {
+        return Ok(());
+    }
+    let sites = in_order(leads.iter().map(|(site, _)| of_site(*site)));
+    let alone = in_order(leads.iter().map(of_lead));
+    // In the order in which the arrays are: of two sets that stand one behind the other.
+    let sql = "SELECT pg_advisory_xact_lock_shared(key) FROM unnest($1::BIGINT[]) AS key
+         UNION ALL SELECT pg_advisory_xact_lock(key) FROM unnest($2::BIGINT[]) AS key";
+    tx.run(sql, params![sites, alone]).await?;
+    Ok(())
+}
+
+fn of_lead((site, lead): &(SiteId, LeadId)) -> i64 {
+    key("lead", &[site.as_bytes(), lead.as_bytes()])
 }
 
 /// Takes an authorization request: it can be approved once.
@@ -87,6 +104,11 @@ pub(super) async fn take_flow(tx: &Tx, flow: FlowId) -> Result<()> {
 pub(super) async fn try_purge(db: &Db) -> Result<bool> {
     let taken = db.one("SELECT pg_try_advisory_xact_lock($1) AS taken", params![PURGE], |row| row.try_get("taken"));
     Ok(taken.await?.unwrap_or(false))
+}
+
+/// Waits until nobody else is purging.
+pub(super) async fn take_purge(db: &Db) -> Result<()> {
+    db.run("SELECT pg_advisory_xact_lock($1)", params![PURGE]).await.map(|_| ())
 }
 
 async fn lock_all(tx: &Tx, sql: &str, keys: Vec<i64>) -> Result<()> {

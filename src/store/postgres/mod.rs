@@ -13,6 +13,7 @@ mod locks;
 mod migrate;
 mod news;
 mod oauth;
+mod partitions;
 mod partners;
 mod pool;
 mod purge;
@@ -38,7 +39,7 @@ pub use self::server::Server;
 use self::statements::{Db, params};
 use self::transaction::Durability::{Full, Relaxed};
 use self::transaction::{Durability, Tx, write};
-use super::{OpenError, Purpose, Result, Signals, Store};
+use super::{OpenError, Purpose, Result, Signals, Store, StoreError};
 use crate::model::Timestamp;
 use crate::model::seal::Sealed;
 
@@ -81,15 +82,44 @@ impl PostgresStore {
         Tx::snapshot(self.pool.get().await?, self.news.clone()).await
     }
 
+    /// Makes partitions of the delivery log ahead, and drops one that is past. Returns how many were dropped.
+    async fn care_for_partitions(&self, now: Timestamp, finished_before: Timestamp) -> Result<usize> {
+        if !partitions::need_care(&self.read().await?, now, finished_before).await? {
+            return Ok(0);
+        }
+        // Apart: what one of them cannot have now does not undo the other.
+        let made: Result<()> = write!(self, Relaxed, tx => partitions::cover(&tx, now, finished_before));
+        let dropped: Result<usize> = write!(self, Relaxed, tx => partitions::drop_one(&tx, finished_before));
+        if_free(made)?;
+        Ok(if_free(dropped)?.unwrap_or(0))
+    }
+
     /// A connection to read with. Each statement sees what was committed before it.
     async fn read(&self) -> Result<Db> {
         self.pool.get().await
     }
 }
 
+/// What came of an operation that waits for nobody; `None` if others were in the way, and it is for the next housekeeping.
+fn if_free<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(StoreError::Unavailable(reason)) => {
+            tracing::debug!(reason, "the delivery log's partitions are left for later");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Brings the database on `server` up to date. Returns the names of the migrations that were applied, in order.
 pub async fn migrate(server: &Server) -> std::result::Result<Vec<String>, OpenError> {
-    migrate::apply(server).await
+    let applied = migrate::apply(server).await?;
+    let failed = |error: StoreError| OpenError::Failed { path: server.to_string(), cause: error.to_string() };
+    let pool = Pool::new(server)?;
+    partitions::begin(&pool.get().await.map_err(failed)?).await.map_err(failed)?;
+    pool.close().await;
+    Ok(applied)
 }
 
 #[async_trait]
@@ -103,7 +133,9 @@ impl Store for PostgresStore {
     }
 
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize> {
-        write!(self, Relaxed, tx => purge::purge(&tx, now, finished_before, limit))
+        let dropped = self.care_for_partitions(now, finished_before).await?;
+        let deleted: Result<usize> = write!(self, Relaxed, tx => purge::purge(&tx, now, finished_before, limit));
+        Ok(dropped + deleted?)
     }
 
     async fn key_check(&self) -> Result<Option<Sealed>> {

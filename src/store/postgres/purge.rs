@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use super::deliveries::lane;
-use super::locks;
 use super::statements::params;
 use super::transaction::Tx;
 use super::values::{At, at, rows};
+use super::{locks, partitions};
 use crate::model::{SiteId, SubscriptionId, Timestamp};
 use crate::store::Result;
 
@@ -35,18 +35,26 @@ pub(super) const EXPIRED: [&str; 4] = [
 pub(super) const ENDED_GRANTS: &str = "DELETE FROM grants WHERE ends_at < $1
      AND ctid = ANY(ARRAY(SELECT ctid FROM grants WHERE ends_at < $1 LIMIT $2))";
 
-/// Deliveries that finished before `$1`; their bodies and attempts go with them.
-pub(super) const FINISHED: &str = "DELETE FROM deliveries WHERE finished_at < $1
-     AND ctid = ANY(ARRAY(SELECT ctid FROM deliveries WHERE finished_at < $1 LIMIT $2))";
+/// Deliveries that finished before `$1` on days without a partition; the others go with their day (see `partitions`).
+pub(super) const FINISHED: &str = "DELETE FROM delivery_log_default WHERE finished_at < $1
+     AND ctid = ANY(ARRAY(SELECT ctid FROM delivery_log_default WHERE finished_at < $1 LIMIT $2))";
 
 /// Subscriptions that were removed before `$1` and for which nothing waits.
 pub(super) const SWEPT: &str = "DELETE FROM subscriptions WHERE removed_at < $1 AND swept
      AND ctid = ANY(ARRAY(SELECT ctid FROM subscriptions WHERE removed_at < $1 AND swept LIMIT $2))";
 
 /// What a removed site (`$1`) left, at most `$2` rows of each.
-pub(super) const LEFT_BY_SITE: [&str; 7] = [
-    "DELETE FROM deliveries WHERE site_uuid = $1
-         AND ctid = ANY(ARRAY(SELECT ctid FROM deliveries WHERE site_uuid = $1 LIMIT $2))",
+pub(super) const LEFT_BY_SITE: [&str; 8] = [
+    "WITH gone AS (
+         DELETE FROM deliveries WHERE site_uuid = $1
+             AND ctid = ANY(ARRAY(SELECT ctid FROM deliveries WHERE site_uuid = $1 LIMIT $2))
+         RETURNING seq
+     ), bodies AS (
+         DELETE FROM delivery_bodies b USING gone WHERE b.site_uuid = $1 AND b.delivery_seq = gone.seq
+     )
+     SELECT 1 FROM gone",
+    "DELETE FROM delivery_log WHERE site_uuid = $1
+         AND (seq, finished_at) IN (SELECT seq, finished_at FROM delivery_log WHERE site_uuid = $1 LIMIT $2)",
     "DELETE FROM activities WHERE site_uuid = $1
          AND ctid = ANY(ARRAY(SELECT ctid FROM activities WHERE site_uuid = $1 LIMIT $2))",
     "DELETE FROM lead_aliases WHERE site_uuid = $1
@@ -95,7 +103,7 @@ impl Purge<'_> {
             }
             // Something may still be under a lease; then it is looked at again.
             let sql = "UPDATE subscriptions SET swept = TRUE WHERE id = $1 AND NOT EXISTS
-                 (SELECT 1 FROM deliveries WHERE subscription_id = $1 AND state = 'waiting')";
+                 (SELECT 1 FROM deliveries WHERE subscription_id = $1)";
             self.tx.run(sql, params![subscription]).await?;
         }
         Ok(())
@@ -116,7 +124,8 @@ impl Purge<'_> {
         if self.left == 0 {
             return Ok(());
         }
-        self.delete(SWEPT, finished_before.checked_sub(LAST_LEASE).unwrap_or(Timestamp::MIN)).await
+        let kept_from = partitions::kept_from(self.tx, finished_before).await?;
+        self.delete(SWEPT, kept_from.checked_sub(LAST_LEASE).unwrap_or(Timestamp::MIN)).await
     }
 
     /// Runs a statement that deletes rows whose time is before `cutoff`.

@@ -5,46 +5,37 @@
 //! never later than the first due time. So whoever makes something due shares the site, and brings `next_due_at` forward
 //! if need be; only who has the site alone may put it off (see `locks`).
 
-use tokio_postgres::Row;
-
-use crate::model::{DeliveryId, LeadId, SiteId, SubscriptionId, Timestamp};
-use crate::store::postgres::locks;
+use super::finish::into_log;
+use crate::model::{SiteId, SubscriptionId, Timestamp};
+use crate::store::Result;
 use crate::store::postgres::statements::params;
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::{At, rows};
-use crate::store::{Result, Signal};
 
-pub(in crate::store::postgres) const LAST: &str = "SELECT position FROM deliveries
-     WHERE subscription_id = $1 AND lead_id = $2 AND state = 'waiting' ORDER BY position DESC LIMIT 1";
+/// What subscriptions are to be looked at for, noted in one order, so that nobody waits for whom it keeps waiting. Those
+/// that would be looked at by then anyway, and those that are paused already, are left alone.
+const LOOK_AT: &str = "UPDATE subscriptions s
+     SET next_due_at = least(s.next_due_at, look.due_at),
+         paused_at = CASE WHEN look.pauses THEN coalesce(s.paused_at, $5) ELSE s.paused_at END
+     FROM (
+         SELECT t.site_uuid, t.id, l.due_at, l.pauses
+         FROM unnest($1::UUID[], $2::UUID[], $3::BIGINT[], $4::BOOLEAN[]) AS l (site_uuid, id, due_at, pauses)
+         JOIN subscriptions t ON t.site_uuid = l.site_uuid AND t.id = l.id
+         WHERE l.due_at < coalesce(t.next_due_at, 9223372036854775807) OR (l.pauses AND t.paused_at IS NULL)
+         ORDER BY t.site_uuid, t.seq FOR UPDATE OF t
+     ) look
+     WHERE s.site_uuid = look.site_uuid AND s.id = look.id";
 
-/// The first of each of these lanes becomes due.
-const ADVANCE: &str = "UPDATE deliveries d SET due_at = $3
-     FROM unnest($1::UUID[], $2::UUID[]) AS lane (subscription_id, lead_id)
-     CROSS JOIN LATERAL (
-         SELECT first.site_uuid, first.seq FROM deliveries first
-         WHERE first.subscription_id = lane.subscription_id AND first.lead_id = lane.lead_id
-           AND first.state = 'waiting'
-         ORDER BY first.position LIMIT 1
-     ) first
-     WHERE d.site_uuid = first.site_uuid AND d.seq = first.seq
-     RETURNING d.subscription_id";
-
-const CANCEL: &str = "UPDATE deliveries
-     SET state = 'cancelled', finished_at = $2, due_at = NULL, lease = NULL
-     WHERE (site_uuid, seq) IN (
-         SELECT site_uuid, seq FROM deliveries
-         WHERE subscription_id = $1 AND state = 'waiting' AND (lease IS NULL OR due_at <= $3) LIMIT $4 FOR UPDATE
-     )";
-
-/// Takes the lanes of these deliveries: nobody else adds to them or takes from them until this transaction ends.
-pub(super) async fn take(tx: &Tx, deliveries: &[DeliveryId]) -> Result<()> {
-    let sql = "SELECT site_uuid, lead_id FROM deliveries WHERE id = ANY($1)";
-    let read = |row: &Row| Ok((row.try_get("site_uuid")?, row.try_get("lead_id")?));
-    let leads: Vec<(SiteId, LeadId)> = tx.all(sql, params![deliveries], read).await?;
-    let sites: Vec<_> = leads.iter().map(|(site, _)| *site).collect();
-    locks::share_sites(tx, &sites).await?;
-    locks::take_leads(tx, &leads).await
-}
+const CANCEL: &str = into_log!(
+    "done AS (
+         DELETE FROM deliveries WHERE (site_uuid, seq) IN (
+             SELECT site_uuid, seq FROM deliveries
+             WHERE subscription_id = $1 AND (lease IS NULL OR due_at <= $3) LIMIT $4 FOR UPDATE
+         )
+         RETURNING *, 'cancelled' AS state, $2::BIGINT AS finished_at, NULL AS told
+     )",
+    " SELECT 1 FROM done"
+);
 
 /// Where a delivery that enters a lane stands.
 pub(super) struct Place {
@@ -64,46 +55,39 @@ impl Place {
     }
 }
 
-/// The place of a delivery that enters a lane at `now`. If it is the head, its subscription is woken.
-pub(super) async fn enter(
-    tx: &Tx,
-    site: SiteId,
-    subscription: SubscriptionId,
-    lead: LeadId,
-    now: Timestamp,
-) -> Result<Place> {
-    let last: Option<i64> = tx.one(LAST, params![subscription, lead], |row| row.try_get("position")).await?;
-    let place = Place::behind(last, now);
-    if place.due.is_some() {
-        due_at(tx, site, subscription, now).await?;
-        tx.signal(Signal::Work);
-    }
-    Ok(place)
+/// What is to be noted of a subscription.
+pub(super) struct Look {
+    pub(super) site: SiteId,
+    pub(super) subscription: SubscriptionId,
+    /// When something of it falls due.
+    pub(super) due: Option<Timestamp>,
+    /// Its receiver is gone.
+    pub(super) pauses: bool,
 }
 
-/// Makes the first of what waits in each of these lanes due, after their heads have gone. Returns the subscriptions of
-/// which something is due now.
-pub(super) async fn advance(
-    tx: &Tx,
-    lanes: &[(SubscriptionId, LeadId)],
-    now: Timestamp,
-) -> Result<Vec<SubscriptionId>> {
-    if lanes.is_empty() {
-        return Ok(Vec::new());
+impl Look {
+    /// Nothing is to be noted yet.
+    pub(super) fn of(site: SiteId, subscription: SubscriptionId) -> Self {
+        Self { site, subscription, due: None, pauses: false }
     }
-    let (subscriptions, leads): (Vec<_>, Vec<_>) = lanes.iter().copied().unzip();
-    tx.all(ADVANCE, params![subscriptions, leads, At(now)], |row| row.try_get("subscription_id")).await
+}
+
+/// Notes when subscriptions are to be looked at, and pauses those whose receivers are gone as of `now`.
+pub(super) async fn look_at(tx: &Tx, looks: &[Look], now: Timestamp) -> Result<()> {
+    if looks.is_empty() {
+        return Ok(());
+    }
+    let sites: Vec<_> = looks.iter().map(|look| look.site).collect();
+    let subscriptions: Vec<_> = looks.iter().map(|look| look.subscription).collect();
+    let due: Vec<_> = looks.iter().map(|look| look.due.map(At)).collect();
+    let pauses: Vec<_> = looks.iter().map(|look| look.pauses).collect();
+    tx.run(LOOK_AT, params![sites, subscriptions, due, pauses, At(now)]).await?;
+    Ok(())
 }
 
 /// Notes that something of the subscription falls due at `at`. Writes nothing when it would be looked at by then anyway.
 pub(super) async fn due_at(tx: &Tx, site: SiteId, subscription: SubscriptionId, at: Timestamp) -> Result<()> {
-    tx.run(
-        "UPDATE subscriptions SET next_due_at = $3
-         WHERE site_uuid = $1 AND id = $2 AND (next_due_at IS NULL OR next_due_at > $3)",
-        params![site, subscription, At(at)],
-    )
-    .await?;
-    Ok(())
+    look_at(tx, &[Look { due: Some(at), ..Look::of(site, subscription) }], at).await
 }
 
 /// Cancels, as of `removed`, at most `limit` of what waits for a removed subscription. What is under a lease at `now` is

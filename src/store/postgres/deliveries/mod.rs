@@ -1,11 +1,19 @@
 //! The queue of deliveries and its log.
+//!
+//! Here the two are tables of their own, which the embedded engine keeps in one. SQLite deletes in place, by one writer that
+//! has the pages at hand, and gains nothing from a second table. PostgreSQL leaves every old version of a row behind for
+//! vacuum: in one table, the hot rows of the queue would lie scattered among millions of cold ones, each delivery would be
+//! paid for again when it is deleted, and the longer the log, the dearer all of it. So the queue stays small, what is over
+//! moves to the log in one statement for a whole batch (see `finish`), and the log goes a day at a time (see `partitions`).
 
+mod finish;
 pub(super) mod lane;
 pub(super) mod lease;
 pub(super) mod log;
 pub(super) mod outbox;
-mod record;
+pub(super) mod record;
 pub(super) mod replay;
+pub(super) mod story;
 
 use async_trait::async_trait;
 

@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use super::lane::{self, Place};
-use crate::model::delivery::{Action, State};
+use crate::model::delivery::Action;
 use crate::model::lead::{Lead, LeadCommand};
 use crate::model::{DeliveryId, PartnerId, SubscriptionId};
 use crate::store::postgres::statements::{RowResult, params};
@@ -15,7 +15,7 @@ use crate::store::{Result, Signal};
 /// end of the lead's lane there, and when the subscription is looked at next.
 pub(in crate::store::postgres) const RECEIVERS: &str = "SELECT s.id, s.partner_id, s.next_due_at,
             (SELECT position FROM deliveries d
-             WHERE d.subscription_id = s.id AND d.lead_id = $3 AND d.state = 'waiting'
+             WHERE d.subscription_id = s.id AND d.lead_id = $3
              ORDER BY d.position DESC LIMIT 1) AS last
      FROM subscriptions s JOIN partners p ON p.id = s.partner_id
      WHERE s.site_uuid = $1 AND s.removed_at IS NULL AND (p.echo OR s.partner_id IS DISTINCT FROM $2)
@@ -23,15 +23,14 @@ pub(in crate::store::postgres) const RECEIVERS: &str = "SELECT s.id, s.partner_i
 
 /// One delivery for each receiver, in their order, and its body.
 const SEND: &str = "WITH sent AS (
-         INSERT INTO deliveries (site_uuid, lead_id, action, changed_at, state, id, subscription_id, partner_id, position,
-                                 due_at)
-         SELECT $1, $2, $3, $4, $5, r.id, r.subscription_id, r.partner_id, r.position, r.due_at
-         FROM unnest($6::UUID[], $7::UUID[], $8::UUID[], $9::BIGINT[], $10::BIGINT[])
+         INSERT INTO deliveries (site_uuid, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at)
+         SELECT $1, $2, $3, $4, r.id, r.subscription_id, r.partner_id, r.position, r.due_at
+         FROM unnest($5::UUID[], $6::UUID[], $7::UUID[], $8::BIGINT[], $9::BIGINT[])
              WITH ORDINALITY AS r (id, subscription_id, partner_id, position, due_at, place)
          ORDER BY r.place
          RETURNING site_uuid, seq
      )
-     INSERT INTO delivery_bodies (site_uuid, delivery_seq, body) SELECT site_uuid, seq, $11 FROM sent";
+     INSERT INTO delivery_bodies (site_uuid, delivery_seq, body) SELECT site_uuid, seq, $10 FROM sent";
 
 struct Receiver {
     subscription: SubscriptionId,
@@ -69,12 +68,9 @@ pub(in crate::store::postgres) async fn send(
     let partners: Vec<_> = receivers.iter().map(|receiver| receiver.partner).collect();
     let positions: Vec<_> = places.iter().map(|place| place.position).collect();
     let due: Vec<_> = places.iter().map(|place| place.due.map(At)).collect();
-    let (changed, waiting) = (At(now), State::Waiting);
-    tx.run(
-        SEND,
-        params![command.site, lead.id, action, changed, waiting, ids, subscriptions, partners, positions, due, body],
-    )
-    .await?;
+    let changed = At(now);
+    tx.run(SEND, params![command.site, lead.id, action, changed, ids, subscriptions, partners, positions, due, body])
+        .await?;
     Ok(())
 }
 

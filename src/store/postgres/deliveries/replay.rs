@@ -1,8 +1,10 @@
 //! Sending again what is over, and sooner what was put off.
 
+use std::collections::BTreeMap;
+
 use tokio_postgres::Row;
 
-use super::lane;
+use super::lane::{self, Look};
 use crate::model::{DeliveryId, LeadId, SiteId, SubscriptionId, Timestamp};
 use crate::store::postgres::locks;
 use crate::store::postgres::statements::{RowResult, params};
@@ -10,28 +12,52 @@ use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::{At, rows};
 use crate::store::{Result, Signal};
 
-/// Deliveries in the order of their changes.
-const IN_ORDER: &str = "SELECT id FROM deliveries WHERE id = ANY($1) ORDER BY seq";
+/// Finished deliveries in the order of their changes.
+const IN_ORDER: &str = "SELECT id FROM delivery_log WHERE id = ANY($1) ORDER BY seq";
 
-pub(in crate::store::postgres) const FAILED: &str = "SELECT d.seq, d.id FROM deliveries d
-     WHERE d.site_uuid = $1 AND d.state = 'failed' AND d.state IN ('refused', 'failed') AND d.seq > $2
-     ORDER BY d.seq LIMIT $3";
+const LEADS: &str = "SELECT site_uuid, lead_id FROM delivery_log WHERE id = ANY($1)";
 
-/// Finished deliveries that can be replayed: their subscription is still there.
-const FINISHED: &str = "SELECT d.seq, d.id, d.site_uuid, d.subscription_id, d.lead_id
-     FROM deliveries d JOIN subscriptions s ON s.site_uuid = d.site_uuid AND s.id = d.subscription_id
-     WHERE d.id = ANY($1) AND d.state <> 'waiting' AND s.removed_at IS NULL
-     ORDER BY d.seq FOR UPDATE OF d";
+pub(in crate::store::postgres) const FAILED: &str = "SELECT seq, id FROM delivery_log
+     WHERE site_uuid = $1 AND state = 'failed' AND seq > $2
+     ORDER BY seq LIMIT $3";
+
+/// Moves finished deliveries whose subscription is still there back into the queue, with their stories. Each keeps its
+/// `seq`, which is its age, and enters its lane anew: behind what waits there, and before every later change. So a lane has
+/// one head at any time, and an old change is never under way beside a newer one.
+pub(in crate::store::postgres) const BACK: &str = "WITH back AS (
+         DELETE FROM delivery_log d
+         WHERE d.id = ANY($1) AND EXISTS (
+             SELECT 1 FROM subscriptions s
+             WHERE s.site_uuid = d.site_uuid AND s.id = d.subscription_id AND s.removed_at IS NULL
+         )
+         RETURNING *
+     ), placed AS (
+         SELECT back.*, last.position AS last, row_number() OVER (PARTITION BY subscription_id, lead_id ORDER BY seq) AS place
+         FROM back LEFT JOIN LATERAL (
+             SELECT position FROM deliveries
+             WHERE subscription_id = back.subscription_id AND lead_id = back.lead_id ORDER BY position DESC LIMIT 1
+         ) last ON TRUE
+     ), queued AS (
+         INSERT INTO deliveries (site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at, position, due_at)
+         OVERRIDING SYSTEM VALUE
+         SELECT site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at, coalesce(last, -1) + place,
+                CASE WHEN last IS NULL AND place = 1 THEN $2::BIGINT END
+         FROM placed
+         RETURNING seq, id, site_uuid, subscription_id, due_at
+     ), bodies AS (
+         INSERT INTO delivery_bodies (site_uuid, delivery_seq, body, story) SELECT site_uuid, seq, body, story FROM placed
+     )
+     SELECT id, site_uuid, subscription_id, due_at IS NOT NULL AS is_due FROM queued ORDER BY seq";
 
 /// The heads of the lanes from a lead on: lanes lie in the order of their leads. Each step of the recursion jumps over what
 /// waits behind a head.
 pub(in crate::store::postgres) const HEADS: &str = "WITH RECURSIVE heads AS (
          (SELECT seq, lead_id FROM deliveries
-          WHERE subscription_id = $1 AND lead_id >= $2 AND state = 'waiting' ORDER BY lead_id, position LIMIT 1)
+          WHERE subscription_id = $1 AND lead_id >= $2 ORDER BY lead_id, position LIMIT 1)
          UNION ALL
          SELECT next.seq, next.lead_id FROM heads CROSS JOIN LATERAL (
              SELECT d.seq, d.lead_id FROM deliveries d
-             WHERE d.subscription_id = $1 AND d.lead_id > heads.lead_id AND d.state = 'waiting'
+             WHERE d.subscription_id = $1 AND d.lead_id > heads.lead_id
              ORDER BY d.lead_id, d.position LIMIT 1
          ) next
      )
@@ -40,13 +66,13 @@ pub(in crate::store::postgres) const HEADS: &str = "WITH RECURSIVE heads AS (
 /// How many deliveries are replayed in one transaction: each takes its lead, and the server keeps a table of all locks.
 pub(super) const STEP: usize = 250;
 
-/// A finished delivery.
-struct Finished {
-    seq: i64,
+/// A delivery that waits again.
+struct Waiting {
     id: DeliveryId,
     site: SiteId,
     subscription: SubscriptionId,
-    lead: LeadId,
+    /// It is the head of its lane.
+    is_due: bool,
 }
 
 /// What one step replayed, and behind which delivery the next goes on.
@@ -55,19 +81,33 @@ pub(super) struct Step {
     pub(super) go_on: Option<i64>,
 }
 
-/// Those of these that there are, each once, in the order of their changes.
+/// Those of these that are over, each once, in the order of their changes.
 pub(super) async fn in_order(tx: &Tx, ids: &[DeliveryId]) -> Result<Vec<DeliveryId>> {
     tx.all(IN_ORDER, params![ids], |row| row.try_get("id")).await
 }
 
 /// Replays these, in the order of their changes. At most [`STEP`].
 pub(super) async fn these(tx: &Tx, ids: &[DeliveryId], now: Timestamp) -> Result<Vec<DeliveryId>> {
-    lane::take(tx, ids).await?;
-    let found = tx.all(FINISHED, params![ids], finished).await?;
-    for delivery in &found {
-        replay(tx, delivery, now).await?;
+    let leads = tx.all(LEADS, params![ids], |row| Ok((row.try_get("site_uuid")?, row.try_get("lead_id")?))).await?;
+    locks::take_lanes(tx, &leads).await?;
+    let replayed = tx.all(BACK, params![ids, At(now)], waiting).await?;
+    let due = replayed.iter().filter(|waiting| waiting.is_due);
+    let looks: BTreeMap<_, _> = due.map(|one| (one.subscription, one.site)).collect();
+    let looks: Vec<_> = looks.into_iter().map(|(id, site)| Look { due: Some(now), ..Look::of(site, id) }).collect();
+    if !looks.is_empty() {
+        tx.signal(Signal::Work);
     }
-    Ok(found.into_iter().map(|delivery| delivery.id).collect())
+    lane::look_at(tx, &looks, now).await?;
+    Ok(replayed.into_iter().map(|waiting| waiting.id).collect())
+}
+
+fn waiting(row: &Row) -> RowResult<Waiting> {
+    Ok(Waiting {
+        id: row.try_get("id")?,
+        site: row.try_get("site_uuid")?,
+        subscription: row.try_get("subscription_id")?,
+        is_due: row.try_get("is_due")?,
+    })
 }
 
 /// Replays failed deliveries of a site, from behind `after`.
@@ -77,29 +117,6 @@ pub(super) async fn failed_of(tx: &Tx, site: SiteId, after: i64, now: Timestamp)
     let ids: Vec<_> = failed.iter().map(|(_, id)| *id).collect();
     let go_on = if failed.len() < STEP { None } else { failed.last().map(|(seq, _)| *seq) };
     Ok(Step { replayed: these(tx, &ids, now).await?, go_on })
-}
-
-/// The delivery keeps its `seq`, which is its age, and enters its lane anew: behind what waits there, and before every
-/// later change. So a lane has one head at any time, and an old change is never under way beside a newer one.
-async fn replay(tx: &Tx, delivery: &Finished, now: Timestamp) -> Result<()> {
-    let place = lane::enter(tx, delivery.site, delivery.subscription, delivery.lead, now).await?;
-    tx.run(
-        "UPDATE deliveries SET state = 'waiting', position = $3, due_at = $4, attempts = 0, finished_at = NULL
-         WHERE site_uuid = $1 AND seq = $2",
-        params![delivery.site, delivery.seq, place.position, place.due.map(At)],
-    )
-    .await?;
-    Ok(())
-}
-
-fn finished(row: &Row) -> RowResult<Finished> {
-    Ok(Finished {
-        seq: row.try_get("seq")?,
-        id: row.try_get("id")?,
-        site: row.try_get("site_uuid")?,
-        subscription: row.try_get("subscription_id")?,
-        lead: row.try_get("lead_id")?,
-    })
 }
 
 /// Makes retries due; see [`crate::store::Deliveries::hasten`]. What is under way now is left alone.

@@ -214,8 +214,12 @@ CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
 -- Deliveries --------------------------------------------------------------------------------------------------------
 
--- Deliveries of one lead to one subscription form a lane. Only the head of a lane has a due_at.
--- There is no foreign key to subscriptions: a subscription that has deliveries is never deleted before them.
+-- What waits is a queue, and what is over is a log, so that the cost of a delivery does not depend on how many there were:
+-- the queue stays as small as its backlog, and old days of the log are dropped whole. A delivery is in one of the two, and
+-- keeps its id and seq when it is moved. Neither has foreign keys: a subscription that has deliveries is never deleted
+-- before them, a body moves in the same statement as its delivery, and checking both again for each row costs a lock.
+
+-- The queue. Deliveries of one lead to one subscription form a lane. Only the head of a lane has a due_at.
 CREATE TABLE deliveries (
     site_uuid       UUID   NOT NULL,
     seq             BIGINT NOT NULL GENERATED ALWAYS AS IDENTITY, -- the order of commits within a lane
@@ -225,44 +229,69 @@ CREATE TABLE deliveries (
     lead_id         UUID   NOT NULL,
     action          TEXT   NOT NULL,
     changed_at      BIGINT NOT NULL,
-    state           TEXT   NOT NULL,
     -- Place within the lane: the order of commits, except that a replayed delivery stands behind what waits there.
     position        BIGINT NOT NULL,
     attempts        BIGINT NOT NULL DEFAULT 0,
     -- Under a lease: when the lease runs out.
     due_at          BIGINT,
     lease           UUID,
-    finished_at     BIGINT,
-    PRIMARY KEY (site_uuid, seq)
+    PRIMARY KEY (site_uuid, seq) -- a site's, newest first
 );
 CREATE UNIQUE INDEX deliveries_by_id ON deliveries (id, site_uuid);
-CREATE INDEX deliveries_by_age ON deliveries (seq);
+CREATE INDEX deliveries_by_age ON deliveries (seq); -- everything, newest first
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at, seq) WHERE due_at IS NOT NULL;
-CREATE INDEX deliveries_lane ON deliveries (subscription_id, lead_id, position) WHERE state = 'waiting';
-CREATE INDEX deliveries_undelivered ON deliveries (site_uuid, state, seq) WHERE state IN ('refused', 'failed');
-CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX deliveries_lane ON deliveries (subscription_id, lead_id, position);
 
--- Apart from the deliveries, because those rows are rewritten by each lease and outcome, and a body never is.
+-- Apart from the queue, because those rows are rewritten by each lease, and these only when an attempt has failed.
 CREATE TABLE delivery_bodies (
     site_uuid    UUID   NOT NULL,
     delivery_seq BIGINT NOT NULL,
     body         BYTEA  NOT NULL,
-    PRIMARY KEY (site_uuid, delivery_seq),
-    FOREIGN KEY (site_uuid, delivery_seq) REFERENCES deliveries (site_uuid, seq) ON DELETE CASCADE
+    -- The attempts so far, oldest first, each a line of JSON (which writes a NUL in other words); NULL: none yet.
+    story        TEXT,
+    PRIMARY KEY (site_uuid, delivery_seq)
 );
 
-CREATE TABLE attempts (
-    site_uuid    UUID   NOT NULL,
-    delivery_seq BIGINT NOT NULL,
-    number       BIGINT NOT NULL, -- goes on counting when a delivery is replayed
-    started_at   BIGINT NOT NULL,
-    duration_us  BIGINT NOT NULL,
-    status       INTEGER,
-    error        BYTEA,
-    response     BYTEA  NOT NULL,
-    PRIMARY KEY (site_uuid, delivery_seq, number),
-    FOREIGN KEY (site_uuid, delivery_seq) REFERENCES deliveries (site_uuid, seq) ON DELETE CASCADE
+-- Every delivery leaves some dead rows in the queue, however small that is. A share of the table, as is usual, would be far
+-- too late when a large backlog is worked off: leases would wade through what is long gone. Nor may vacuum take rests there.
+ALTER TABLE deliveries SET (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000
 );
+ALTER TABLE delivery_bodies SET (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000
+);
+
+-- The log: what is over, in partitions by the day on which it finished. `migrate` and housekeeping make them ahead, and
+-- housekeeping drops those that are past (see partitions.rs).
+CREATE TABLE delivery_log (
+    site_uuid       UUID   NOT NULL,
+    seq             BIGINT NOT NULL, -- that of the queue
+    id              UUID   NOT NULL,
+    subscription_id UUID   NOT NULL,
+    partner_id      UUID   NOT NULL,
+    lead_id         UUID   NOT NULL,
+    action          TEXT   NOT NULL,
+    changed_at      BIGINT NOT NULL,
+    state           TEXT   NOT NULL,
+    attempts        BIGINT NOT NULL,
+    finished_at     BIGINT NOT NULL,
+    body            BYTEA  NOT NULL,
+    story           TEXT
+) PARTITION BY RANGE (finished_at);
+-- No key is unique: it would have to contain finished_at, and so say nothing. What is moved here was unique in the queue.
+CREATE INDEX delivery_log_by_id ON delivery_log (id); -- one delivery; replays
+CREATE INDEX delivery_log_of_site ON delivery_log (site_uuid, seq); -- a site's, newest first; what a removed site left
+CREATE INDEX delivery_log_by_age ON delivery_log (seq); -- everything, newest first
+-- The rare ones, newest first, and the failed ones of a site that are replayed.
+CREATE INDEX delivery_log_undelivered_of_site ON delivery_log (site_uuid, state, seq) WHERE state <> 'delivered';
+CREATE INDEX delivery_log_undelivered ON delivery_log (state, seq) WHERE state <> 'delivered';
+
+-- The net below: what finishes on a day that has no partition, by a clock that is wrong or after days without
+-- housekeeping. Its rows are deleted one by one.
+CREATE TABLE delivery_log_default PARTITION OF delivery_log DEFAULT;
+CREATE INDEX delivery_log_default_by_end ON delivery_log_default (finished_at);
 
 -- The operator's key -------------------------------------------------------------------------------------------------
 
