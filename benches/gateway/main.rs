@@ -18,6 +18,7 @@ mod load;
 mod machine;
 mod options;
 mod parts;
+mod plans;
 mod postgres;
 mod raw_loop;
 mod receiver;
@@ -59,7 +60,12 @@ async fn measure(options: &Options) {
     if options.wants(Part::Latency) {
         parts::latency(&rounds, &mut table).await;
     }
-    println!("{}. PostgreSQL with {}.\n\n{table}", machine::describe(), postgres::SETTINGS.join(", "));
+    if !table.is_empty() {
+        println!("{}. PostgreSQL with {}.\n\n{table}", machine::describe(), postgres::SETTINGS.join(", "));
+    }
+    if options.wants(Part::Plans) {
+        plans::check().await;
+    }
 }
 
 fn progress(what: &str) {
