@@ -18,13 +18,12 @@ use leadgate::store::{self, DatabaseUrl, NewSubscription, Purpose, SharedStore};
 use serde_json::{Value, json};
 
 use crate::data::Data;
-use crate::setup::Setup;
+use crate::setup::Engine;
 
 /// The secret that deliveries are signed with.
 pub const SECRET: &str = "benchmark-secret";
 
 pub struct Cast {
-    pub setup: Setup,
     pub data: Data,
     pub key: String,
     pub site: SiteId,
@@ -34,12 +33,11 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// A fresh database with everybody in it, for the gateways of `setup`.
-    pub async fn new(setup: Setup) -> Self {
+    /// A fresh database with everybody in it.
+    pub async fn new(engine: Engine) -> Self {
         let (token, password) = (Plain::<Access>::generate(&OsEntropy), Plain::<Credential>::generate(&OsEntropy));
         let cast = Self {
-            setup,
-            data: Data::new(setup).await,
+            data: Data::new(engine).await,
             key: Keyring::generate(&OsEntropy),
             site: SiteId::random(&OsEntropy),
             partner: PartnerId::random(&OsEntropy),

@@ -1,10 +1,10 @@
-//! Where the gateways of a setup keep their data.
+//! Where the gateways of a cast keep their data.
 
 use leadgate::store::{self, DatabaseUrl};
 use tempfile::TempDir;
 
 use crate::postgres::Database;
-use crate::setup::Setup;
+use crate::setup::Engine;
 
 /// A database; gone when this is dropped.
 pub enum Data {
@@ -14,10 +14,10 @@ pub enum Data {
 
 impl Data {
     /// A fresh one, migrated.
-    pub async fn new(setup: Setup) -> Self {
-        match setup {
-            Setup::Postgres { .. } => Self::Postgres(Database::new().await),
-            Setup::Sqlite => {
+    pub async fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Postgres => Self::Postgres(Database::new().await),
+            Engine::Sqlite => {
                 let data = Self::Sqlite(tempfile::tempdir().expect("a temporary folder"));
                 let url: DatabaseUrl = data.url().parse().expect("a database URL");
                 store::migrate(&url).await.expect("a fresh database");
@@ -32,6 +32,14 @@ impl Data {
             Self::Sqlite(folder) => format!("sqlite:{}", folder.path().join("leadgate.db").display()),
             Self::Postgres(database) => database.url(),
         }
+    }
+
+    /// Brings everything from the log into the tables, and to the disk.
+    pub fn checkpoint(&self) {
+        self.run(match self {
+            Self::Sqlite(_) => "PRAGMA wal_checkpoint(TRUNCATE)",
+            Self::Postgres(_) => "CHECKPOINT",
+        });
     }
 
     /// Runs SQL behind the gateway's back.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cast::Cast;
 use crate::machine;
+use crate::setup::Setup;
 
 /// All gateways that share one database.
 pub struct Nodes(Vec<Process>);
@@ -17,9 +18,9 @@ struct Process {
 }
 
 impl Nodes {
-    /// Starts as many as the setup of `cast` says, on its database; all answer when this returns.
-    pub async fn start(cast: &Cast) -> Self {
-        let nodes = Self((0..cast.setup.nodes()).map(|_| Process::start(cast)).collect());
+    /// Starts those of a setup on the database of `cast`; all answer when this returns.
+    pub async fn start(cast: &Cast, setup: Setup) -> Self {
+        let nodes = Self((0..setup.nodes()).map(|_| Process::start(cast)).collect());
         for node in &nodes.0 {
             node.answers().await;
         }

@@ -11,12 +11,14 @@
 mod backlog;
 mod cast;
 mod data;
+mod depth;
 mod gateway;
 mod latency;
 mod load;
 mod machine;
 mod options;
 mod parts;
+mod plans;
 mod postgres;
 mod raw_loop;
 mod receiver;
@@ -52,10 +54,18 @@ async fn measure(options: &Options) {
     if options.wants(Part::Backlog) {
         parts::backlog(&rounds, &mut table).await;
     }
+    if options.wants(Part::Depth) {
+        depth::measure(&rounds.setups, &mut table).await;
+    }
     if options.wants(Part::Latency) {
         parts::latency(&rounds, &mut table).await;
     }
-    println!("{}. PostgreSQL with {}.\n\n{table}", machine::describe(), postgres::SETTINGS.join(", "));
+    if !table.is_empty() {
+        println!("{}. PostgreSQL with {}.\n\n{table}", machine::describe(), postgres::SETTINGS.join(", "));
+    }
+    if options.wants(Part::Plans) {
+        plans::check().await;
+    }
 }
 
 fn progress(what: &str) {

@@ -2,7 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 
-use crate::setup::Setup;
+use crate::setup::{Engine, Setup};
 
 /// Nodes that a PostgreSQL is measured with.
 const NODES: [usize; 3] = [1, 2, 3];
@@ -16,22 +16,19 @@ pub enum Part {
     Subscription,
     /// Deliveries per second, and what they cost.
     Backlog,
+    /// The same rate at three depths: with 1,000, 20,000 and 1,000,000 waiting.
+    Depth,
     /// From request to receiver at a calm pace, and memory at rest.
     Latency,
-}
-
-/// An engine of the store.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    Sqlite,
-    Postgres,
+    /// The plans of all hot statements on ten million deliveries. Takes long: only when it is named.
+    Plans,
 }
 
 /// Measures the gateway.
 #[derive(Parser)]
 #[command(name = "cargo bench --bench gateway --")]
 pub struct Options {
-    /// Measure only this; may be repeated. Default: everything.
+    /// Measure only this; may be repeated. Default: everything but the plans.
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Only this engine. Default: both.
@@ -51,7 +48,7 @@ pub struct Options {
 impl Options {
     /// Whether this part is wanted.
     pub fn wants(&self, part: Part) -> bool {
-        self.parts.is_empty() || self.parts.contains(&part)
+        self.parts.contains(&part) || (self.parts.is_empty() && part != Part::Plans)
     }
 
     /// The columns of the table.

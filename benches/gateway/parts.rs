@@ -6,7 +6,7 @@ use crate::backlog;
 use crate::cast::Cast;
 use crate::gateway::Nodes;
 use crate::postgres;
-use crate::receiver::Receiver;
+use crate::receiver::{Receiver, per_second};
 use crate::rounds::Rounds;
 use crate::setup::Setup;
 use crate::table::Table;
@@ -17,13 +17,13 @@ const BACKLOG: usize = 20_000;
 
 /// Leads accepted per second, by a site that nobody has subscribed to.
 pub async fn intake(rounds: &Rounds, table: &mut Table) {
-    for (callers, leads) in [(1, 1_000), (8, 4_000), (64, 12_000)] {
+    for callers in [1, 8, 64] {
         let name = format!("leads accepted per second, {callers} callers");
         let [rates] = rounds
             .medians(&name, async |setup| {
-                let cast = Cast::new(setup).await;
-                let nodes = Nodes::start(&cast).await;
-                [load::post_leads(&cast, &nodes, callers, leads).await]
+                let cast = Cast::new(setup.engine()).await;
+                let nodes = Nodes::start(&cast, setup).await;
+                [load::post_leads(&cast, &nodes, callers).await]
             })
             .await;
         table.compared(&name, 0, &rates);
@@ -34,10 +34,10 @@ pub async fn subscription(rounds: &Rounds, table: &mut Table) {
     let name = "GET subscription per second, 16 callers";
     let [rates] = rounds
         .medians(name, async |setup| {
-            let cast = Cast::new(setup).await;
+            let cast = Cast::new(setup.engine()).await;
             cast.subscribe("http://127.0.0.1:9/").await;
-            let nodes = Nodes::start(&cast).await;
-            [load::get_subscription(&cast, &nodes, 16, 20_000).await]
+            let nodes = Nodes::start(&cast, setup).await;
+            [load::get_subscription(&cast, &nodes, 16).await]
         })
         .await;
     table.compared(name, 0, &rates);
@@ -55,7 +55,7 @@ pub async fn backlog(rounds: &Rounds, table: &mut Table) {
     progress("the raw loop");
     let mut receiver = Receiver::start().await;
     let raw = raw_loop::in_a_process_of_its_own(&receiver.url(), BACKLOG);
-    let limit = receiver.rate_of(BACKLOG).await;
+    let limit = per_second(&receiver.times_of(BACKLOG).await);
     let raw_cpu = raw.finish().as_secs_f64() * 1000.0 / BACKLOG as f64;
     table.note(format!(
         "The raw loop, the same signed bodies sent by the same HTTP client without a store: {limit:.0} per second, \
@@ -66,14 +66,14 @@ pub async fn backlog(rounds: &Rounds, table: &mut Table) {
 /// Per second; CPU seconds per 1,000 of the gateways and of the database; peak memory.
 async fn deliver(setup: Setup) -> [f64; 4] {
     let mut receiver = Receiver::start().await;
-    let cast = Cast::new(setup).await;
+    let cast = Cast::new(setup.engine()).await;
     let subscription = cast.subscribe(&receiver.url()).await;
     backlog::add(&cast, subscription, BACKLOG);
-    let nodes = Nodes::start(&cast).await;
+    let nodes = Nodes::start(&cast, setup).await;
     backlog::release(&cast, subscription);
 
     let before = (nodes.cpu(), database_cpu(setup));
-    let rate = receiver.rate_of(BACKLOG).await;
+    let rate = per_second(&receiver.times_of(BACKLOG).await);
     let after = (nodes.cpu(), database_cpu(setup));
     let per_thousand = |before: Duration, after: Duration| (after - before).as_secs_f64() * 1000.0 / BACKLOG as f64;
     [rate, per_thousand(before.0, after.0), per_thousand(before.1, after.1), nodes.peak_memory()]
@@ -92,9 +92,9 @@ pub async fn latency(rounds: &Rounds, table: &mut Table) {
     let [accepted_50, accepted_99, sent_50, sent_99, rest] = rounds
         .once("latency at 100 leads per second", async |setup| {
             let mut receiver = Receiver::start().await;
-            let cast = Cast::new(setup).await;
+            let cast = Cast::new(setup.engine()).await;
             cast.subscribe(&receiver.url()).await;
-            let nodes = Nodes::start(&cast).await;
+            let nodes = Nodes::start(&cast, setup).await;
             let rest = nodes.memory();
             let times = latency::at_pace(&cast, &nodes, &mut receiver, 100, Duration::from_secs(10)).await;
             let (accepted, sent) = (times.since_accepted, times.since_sent);

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use leadgate::store::{self, DatabaseUrl};
 
-use self::server::Server;
+use self::server::{Server, apart, connect};
 use crate::machine;
 
-/// Everything else is as PostgreSQL is delivered. Checkpoints come by time, and do not hit one figure by chance.
+/// Everything else is as PostgreSQL is delivered; with this much room for the log, checkpoints come each five minutes.
 pub const SETTINGS: [&str; 4] = ["fsync=on", "synchronous_commit=on", "shared_buffers=256MB", "max_wal_size=8GB"];
 
 /// A database; gone when this is dropped.
@@ -38,6 +38,18 @@ impl Database {
     /// Its `database_url`.
     pub fn url(&self) -> String {
         server().url(&self.name)
+    }
+
+    /// What it is called on its server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The texts that a query returns.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let (url, sql) = (self.url(), sql.to_owned());
+        let rows = apart(async move { connect(&url).await.query(&sql, &[]).await.expect("rows") });
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Runs SQL behind the gateway's back.

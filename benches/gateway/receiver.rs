@@ -43,15 +43,20 @@ impl Receiver {
         arrival.await.expect("deliveries keep coming").expect("the receiver runs")
     }
 
-    /// Waits for `count` deliveries. Returns how many came per second, from the first to the last.
-    pub async fn rate_of(&mut self, count: usize) -> f64 {
-        let first = self.next().await.at;
-        let mut last = first;
-        for _ in 1..count {
-            last = self.next().await.at;
+    /// Waits for `count` deliveries. Returns when each came.
+    pub async fn times_of(&mut self, count: usize) -> Vec<Instant> {
+        let mut times = Vec::with_capacity(count);
+        while times.len() < count {
+            times.push(self.next().await.at);
         }
-        (count - 1) as f64 / last.duration_since(first).as_secs_f64()
+        times
     }
+}
+
+/// How many came per second, from the first to the last.
+pub fn per_second(times: &[Instant]) -> f64 {
+    let (first, last) = (times[0], times[times.len() - 1]);
+    (times.len() - 1) as f64 / last.duration_since(first).as_secs_f64()
 }
 
 async fn serve(listener: TcpListener, arrivals: UnboundedSender<Arrival>) {

@@ -2,6 +2,15 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+
+/// An engine of the store.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
 /// A column of the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Setup {
@@ -12,6 +21,14 @@ pub enum Setup {
 }
 
 impl Setup {
+    /// What they keep their data in.
+    pub fn engine(self) -> Engine {
+        match self {
+            Self::Sqlite => Engine::Sqlite,
+            Self::Postgres { .. } => Engine::Postgres,
+        }
+    }
+
     /// How many gateways run.
     pub fn nodes(self) -> usize {
         match self {

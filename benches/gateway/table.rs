@@ -35,6 +35,11 @@ impl Table {
         self.add(Row { name: name.to_owned(), digits, cells: cells.to_vec(), compared: true });
     }
 
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Adds a line below the table.
     pub fn note(&mut self, note: String) {
         eprintln!("  {note}");

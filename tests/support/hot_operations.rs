@@ -1,0 +1,160 @@
+//! Everything that gateways do often, once: what the plans are checked of, in the tests on an empty database and in the
+//! benchmark on a full one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use leadgate::model::delivery::{Attempt, DeliveryFilter, LeaseRequest, Leased, Outcome, Replay, State, Verdict};
+use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
+use leadgate::model::token::{Access, Plain, Session};
+use leadgate::model::{ChangeId, Entropy, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
+use leadgate::store::Store;
+use serde_json::{Map, Value, json};
+
+/// How long finished deliveries are kept: the gateway's own default.
+const RETENTION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// A store, and a site of it that a partner has subscribed to.
+pub struct HotOperations<'a> {
+    pub store: &'a dyn Store,
+    pub entropy: &'a dyn Entropy,
+    pub site: SiteId,
+    pub partner: PartnerId,
+    pub subscription: SubscriptionId,
+    pub now: Timestamp,
+}
+
+impl HotOperations<'_> {
+    /// Does everything once.
+    pub async fn run(&self) {
+        self.recognise().await;
+        let lead = self.change_leads().await;
+        self.store.lead(self.site, lead).await.unwrap().expect("it was created");
+        self.deliver().await;
+        self.read_the_log().await;
+        self.replay().await;
+        let finished_before = self.now.checked_sub(RETENTION).unwrap();
+        self.store.purge(self.now, finished_before, 500).await.unwrap();
+    }
+
+    /// What each request is checked by.
+    async fn recognise(&self) {
+        let token = Plain::<Access>::generate(self.entropy).hash();
+        assert!(self.store.access_grant(&token, self.now).await.unwrap().is_none());
+        let session = Plain::<Session>::generate(self.entropy).hash();
+        assert!(self.store.session_user(&session, self.now).await.unwrap().is_none());
+        self.store.source_by_username(&"portal".parse().unwrap()).await.unwrap();
+        self.store.subscription(self.partner, self.site).await.unwrap();
+        self.store.site(self.site).await.unwrap().expect("it is there");
+    }
+
+    /// A new lead, updated under its e-mail, another id, and its id. Returns the id.
+    async fn change_leads(&self) -> LeadId {
+        let fresh = LeadId::random(self.entropy);
+        let upsert = |given: Option<LeadId>, city: &str| {
+            let fields = json!({"source": "test", "email": format!("{fresh}@example.com"), "city": city});
+            let activity = Activity(object(json!({"type": "note", "source": "test", "description": city})));
+            LeadAction::Upsert { given, fresh, patch: patch(fields), activities: vec![activity] }
+        };
+        self.change(upsert(None, "Kailua")).await;
+        self.change(upsert(None, "Hilo")).await;
+        self.change(upsert(Some(LeadId::random(self.entropy)), "Hana")).await;
+        self.change(LeadAction::Patch { lead: fresh, patch: patch(json!({"city": "Wailea"})), activities: Vec::new() })
+            .await;
+        fresh
+    }
+
+    async fn change(&self, action: LeadAction) {
+        let change = ChangeId::at(self.now, self.entropy);
+        let command = LeadCommand {
+            site: self.site,
+            origin: Origin { system: "test".into(), partner: None },
+            change,
+            now: self.now,
+            action,
+            idempotency: Some(Idempotency {
+                key: LeadId::random(self.entropy).to_string(),
+                request: [7; 32],
+                expires: time::after(self.now, Duration::from_secs(60)),
+            }),
+        };
+        let outcome = self.store.apply_lead_change(command).await.unwrap();
+        assert!(matches!(outcome, LeadOutcome::Done(_)), "{outcome:?}");
+    }
+
+    /// Leases, and records every kind of outcome.
+    async fn deliver(&self) {
+        let request = LeaseRequest {
+            now: self.now,
+            lease: LeaseToken::random(self.entropy),
+            until: time::after(self.now, Duration::from_secs(30)),
+            limit: 256,
+            per_subscription: 16,
+            busy: HashMap::new(),
+            again: Vec::new(),
+        };
+        let leased = self.store.lease_due(request).await.unwrap().deliveries;
+        assert!(!leased.is_empty(), "a lead was changed");
+        let verdicts = [
+            Verdict::Delivered,
+            Verdict::Delivered,
+            Verdict::Refused,
+            Verdict::Failed,
+            Verdict::Retry(time::after(self.now, Duration::from_secs(60))),
+            Verdict::Release,
+        ];
+        let outcomes = leased.iter().zip(verdicts.into_iter().cycle());
+        let outcomes = outcomes.map(|(leased, verdict)| self.outcome(leased, verdict)).collect();
+        self.store.record_outcomes(outcomes, self.now).await.unwrap();
+    }
+
+    fn outcome(&self, leased: &Leased, verdict: Verdict) -> Outcome {
+        let attempt = Attempt {
+            started: self.now,
+            duration: Duration::from_millis(3),
+            status: Some(200),
+            error: None,
+            response: "OK".into(),
+        };
+        Outcome {
+            delivery: leased.id,
+            lease: leased.lease,
+            attempt: (verdict != Verdict::Release).then_some(attempt),
+            verdict,
+        }
+    }
+
+    /// Each listing, and one delivery with its story.
+    async fn read_the_log(&self) {
+        for site in [None, Some(self.site)] {
+            for state in [None].into_iter().chain(State::ALL.map(Some)) {
+                let listed = self.store.deliveries(DeliveryFilter { site, state, limit: 50 }).await.unwrap();
+                if let Some(newest) = listed.first() {
+                    self.store.delivery(newest.id).await.unwrap().expect("it was listed");
+                }
+            }
+        }
+    }
+
+    /// One delivery, the failed ones of the site, and the retries of the subscription.
+    async fn replay(&self) {
+        let failed = DeliveryFilter { site: Some(self.site), state: Some(State::Failed), limit: 1 };
+        let failed = self.store.deliveries(failed).await.unwrap();
+        let ids = failed.iter().map(|delivery| delivery.id).collect();
+        self.store.replay(Replay::These(ids), self.now).await.unwrap();
+        self.store.replay(Replay::FailedOf(self.site), self.now).await.unwrap();
+        self.store.hasten(self.subscription, None, self.now, 250).await.unwrap();
+    }
+}
+
+fn patch(fields: Value) -> Patch {
+    let fields = object(fields).into_iter().map(|(name, value)| (name, Some(value)));
+    Patch { fields: fields.collect(), if_absent: Vec::new() }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        other => panic!("not an object: {other}"),
+    }
+}
