@@ -19,7 +19,7 @@ use leadgate::store::{self, DatabaseUrl, Purpose};
 use self::explained::{Explained, explain_everything};
 use self::hot_operations::HotOperations;
 use crate::cast;
-use crate::postgres::Database;
+use crate::postgres::{self, Database};
 use crate::progress;
 
 /// From the sixth time on, PostgreSQL may use a plan that does not know the parameters: both kinds are to be seen.
@@ -65,9 +65,8 @@ pub async fn check() {
 fn seen(database: &Database) -> BTreeMap<String, Seen> {
     let large = format!("SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND reltuples > {LARGE}");
     let large = database.texts(&large);
-    let log = database.texts("SELECT pg_read_file(current_setting('data_directory') || '/../log')").concat();
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
-    for explained in Explained::read(&log) {
+    for explained in Explained::read(&postgres::log()) {
         seen.entry(words(&explained.statement)).or_default().add(&explained, &large);
     }
     seen
