@@ -1,5 +1,5 @@
-//! There is an index for everything that is done often on PostgreSQL. Whether a planner that has the choice takes it, with
-//! ten million deliveries, is for the benchmark to show: `cargo bench --bench gateway -- plans`.
+//! There is an index for everything that is done often on PostgreSQL. Whether a planner that has the choice takes it,
+//! with ten million deliveries, is for the benchmark to show: `cargo bench --bench gateway -- plans`.
 
 #[path = "../../support/explained.rs"]
 mod explained;
