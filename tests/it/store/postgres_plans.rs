@@ -26,12 +26,16 @@ async fn everything_that_is_done_often_has_an_index() {
     let node = Fixture::new(store::open(&database.url(), Purpose::Command).await.unwrap(), Box::new(())).seeded(2);
     let (partner, subscription) = (partners[0].id, subscriptions[0]);
     let (store, entropy, now) = (&*node.store, &node.entropy, node.now());
-    HotOperations { store, entropy, site: site.id, partner, subscription, now }.run().await;
+    let operations = HotOperations { store, entropy, site: site.id, partner, subscription, now };
+    operations.run().await;
+    operations.run().await;
     node.store.close().await;
 
-    let explained = Explained::read(&database.log());
-    assert!(explained.iter().any(|explained| explained.statement.contains("INSERT INTO deliveries")));
-    for explained in explained {
+    let all = Explained::read(&database.log());
+    assert!(all.iter().any(|explained| explained.statement.contains("INSERT INTO deliveries")));
+    // What was asked only once was asked when the store was opened.
+    let times = |statement: &str| all.iter().filter(|explained| explained.statement == statement).count();
+    for explained in all.iter().filter(|explained| times(&explained.statement) > 1) {
         let scanned = explained.steps().into_iter().filter(|step| step.kind == "Seq Scan");
         let tables: Vec<_> = scanned.filter_map(|step| step.table).collect();
         assert!(tables.is_empty(), "{tables:?} scanned by {}", explained.statement);
