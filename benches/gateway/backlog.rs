@@ -42,7 +42,8 @@ fn on_postgres(cast: &Cast, subscription: SubscriptionId, count: usize) -> Strin
         "WITH made AS (
              INSERT INTO deliveries
                  (site_uuid, id, subscription_id, partner_id, lead_id, action, changed_at, position, due_at)
-             SELECT '{site}', gen_random_uuid(), '{subscription}', '{partner}', gen_random_uuid(), 'created', {now}, 0, {now}
+             SELECT '{site}', gen_random_uuid(), '{subscription}', '{partner}', gen_random_uuid(), 'created', {now},
+                    0, {now}
              FROM generate_series(1, {count})
              RETURNING site_uuid, seq, lead_id
          ), leads AS (

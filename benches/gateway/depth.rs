@@ -2,12 +2,12 @@
 //!
 //! A thousand are gone in a fraction of a second. So at each depth the same thing is measured: the rate of windows of a
 //! thousand deliveries, of which the median counts. With a thousand waiting each window is a backlog of its own, added
-//! and released when the last one is delivered; with more, windows follow each other. The start of a window and its end,
-//! when less than a thousand are still to come, do not count, since only the small backlog has them.
+//! and released when the last one is delivered; with more, windows follow each other. The first and the last hundred of
+//! a window do not count, since only a backlog of its own begins there from rest, and runs dry.
 //!
-//! Before, as many deliveries as a deep backlog needs to come to its steady state are delivered and not counted. On
-//! PostgreSQL the first change of a page after a checkpoint writes the whole page to the log, which with a million waiting
-//! meets a new page almost each time at first, and hardly ever after that; a checkpoint comes each five minutes.
+//! Before that, as many deliveries as a deep backlog needs to come to its steady state are made and not counted. On
+//! PostgreSQL the first change of a page after a checkpoint puts the whole page into the log. With a million waiting,
+//! almost each change meets such a page at first, and hardly any does later; a checkpoint comes each five minutes.
 
 use std::ops::Range;
 use std::time::Instant;

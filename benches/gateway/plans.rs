@@ -1,8 +1,8 @@
-//! Whether everything that gateways do often is led by an index to its rows, with ten million deliveries in the database.
+//! Whether everything that gateways do often is led by an index to its rows, with ten million deliveries there.
 //!
-//! A private PostgreSQL is filled; then each operation is carried out, several times and on sites of several sizes, and the
-//! plans that the server used are read from its log. No statement may scan a large table, and no step of any may meet more
-//! rows than an operation is allowed to take at once.
+//! A private PostgreSQL is filled; then each operation is carried out, several times and on sites of several sizes, and
+//! the plans that the server used are read from its log. No statement may scan a large table, and no step of any may
+//! meet more rows than an operation may take at once.
 
 #[path = "../../tests/support/explained.rs"]
 mod explained;
@@ -19,7 +19,7 @@ use leadgate::store::{self, DatabaseUrl, Purpose};
 use self::explained::{Explained, explain_everything};
 use self::hot_operations::HotOperations;
 use crate::cast;
-use crate::postgres::Database;
+use crate::postgres::{self, Database};
 use crate::progress;
 
 /// From the sixth time on, PostgreSQL may use a plan that does not know the parameters: both kinds are to be seen.
@@ -28,13 +28,13 @@ const ROUNDS: usize = 8;
 /// A table with more rows is large.
 const LARGE: i64 = 10_000;
 
-/// No step meets more rows. The most that an operation takes at once are some hundred deliveries, in lists of some hundred.
+/// No step meets more rows. An operation takes some hundred deliveries at once, and looks at each a few times.
 const MOST_ROWS: u64 = 5_000;
 
 /// Nor does one that scans a large table: it may look whether there is anything in it at all.
 const MOST_SCANNED: u64 = 100;
 
-/// Fills, operates, and checks. Returns the report; it ends the run if a plan is bad.
+/// Fills, operates, and reports; ends the run if a plan is bad.
 pub async fn check() {
     let begun = Instant::now();
     let database = Database::new().await;
@@ -65,9 +65,8 @@ pub async fn check() {
 fn seen(database: &Database) -> BTreeMap<String, Seen> {
     let large = format!("SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND reltuples > {LARGE}");
     let large = database.texts(&large);
-    let log = database.texts("SELECT pg_read_file(current_setting('data_directory') || '/../log')").concat();
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
-    for explained in Explained::read(&log) {
+    for explained in Explained::read(&postgres::log()) {
         seen.entry(words(&explained.statement)).or_default().add(&explained, &large);
     }
     seen

@@ -74,6 +74,11 @@ pub fn cpu() -> Duration {
     own + living.sum::<Duration>()
 }
 
+/// What the server has written into its log.
+pub fn log() -> String {
+    server().log()
+}
+
 /// The process whose children serve the connections.
 fn postmaster() -> u32 {
     static POSTMASTER: OnceLock<u32> = OnceLock::new();

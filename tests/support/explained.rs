@@ -37,16 +37,16 @@ pub struct Step {
 impl Explained {
     /// All that a server's log tells.
     pub fn read(log: &str) -> Vec<Self> {
-        // An entry goes on in lines that begin with a tab; so does no other.
-        let mut entries: Vec<String> = Vec::new();
-        for line in log.lines() {
-            match (line.strip_prefix('\t'), entries.last_mut()) {
-                (Some(more), Some(entry)) => *entry = format!("{entry}{more}\n"),
-                _ if line.ends_with("plan:") => entries.push(String::new()),
-                _ => {}
+        let mut all = Vec::new();
+        let mut lines = log.lines().peekable();
+        while let Some(line) = lines.next() {
+            if line.ends_with("plan:") {
+                // An entry goes on in lines that begin with a tab.
+                let more = std::iter::from_fn(|| lines.next_if(|line| line.starts_with('\t')));
+                all.push(Self::parse(&more.collect::<String>()));
             }
         }
-        entries.iter().map(|entry| Self::parse(entry)).collect()
+        all
     }
 
     fn parse(entry: &str) -> Self {

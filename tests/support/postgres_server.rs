@@ -46,6 +46,14 @@ impl Server {
         apart(async move { connect(&url).await.batch_execute(&sql).await.unwrap() });
     }
 
+    /// What it has written into its log.
+    pub fn log(&self) -> String {
+        let url = self.url("postgres");
+        let sql = "SELECT pg_read_binary_file(current_setting('data_directory') || '/../log')";
+        let log: Vec<u8> = apart(async move { connect(&url).await.query_one(sql, &[]).await.unwrap().get(0) });
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
     /// The number that a query returns.
     pub fn number(&self, database: &str, sql: &str) -> i64 {
         let (url, sql) = (self.url(database), sql.to_owned());

@@ -40,7 +40,8 @@ pub fn steps(now: Timestamp) -> Vec<(&'static str, String)> {
 /// Indexes are made faster when everything is there.
 const SET_INDEXES_ASIDE: &str = "
     CREATE TABLE set_aside AS
-        SELECT i.indexrelid::REGCLASS::TEXT AS name, replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') AS definition
+        SELECT i.indexrelid::REGCLASS::TEXT AS name,
+               replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') AS definition
         FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid
         WHERE c.oid IS NULL AND i.indrelid IN ('deliveries'::REGCLASS, 'delivery_log'::REGCLASS, 'leads'::REGCLASS);
     DO 'DECLARE name TEXT;
@@ -89,9 +90,10 @@ fn partitions(now: i64) -> String {
 fn log(count: u64, starts: i64) -> String {
     let length = DAYS * DAY;
     format!(
-        "INSERT INTO delivery_log (site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at, state, attempts,
-                                   finished_at, body)
-         SELECT id(1, site), n + 1, id(5, n), id(3, site), id(2, 0), id(4, n % {LEADS}), 'updated', at, state, 1, at, body
+        "INSERT INTO delivery_log (site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at, state,
+                                   attempts, finished_at, body)
+         SELECT id(1, site), n + 1, id(5, n), id(3, site), id(2, 0), id(4, n % {LEADS}), 'updated', at, state,
+                1, at, body
          FROM generate_series(0::BIGINT, {count} - 1) n, site_of(n % {LEADS}) site,
               LATERAL (SELECT {starts} + {length} * n / {count} AS at, convert_to(repeat('x', 100), 'UTF8') AS body,
                        CASE n / 10 % 100 WHEN 17 THEN 'failed' WHEN 34 THEN 'refused' WHEN 51 THEN 'cancelled'
@@ -103,10 +105,11 @@ fn log(count: u64, starts: i64) -> String {
 fn queue(now: i64) -> String {
     let (first, lanes) = (DELIVERIES - WAITING, WAITING / 2);
     format!(
-        "INSERT INTO deliveries (site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at, position, due_at)
+        "INSERT INTO deliveries (site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at, position,
+                                 due_at)
          OVERRIDING SYSTEM VALUE
-         SELECT id(1, site), {first} + n + 1, id(5, {first} + n), id(3, site), id(2, 0), id(4, n % {lanes}), 'updated', {now},
-                n / {lanes},
+         SELECT id(1, site), {first} + n + 1, id(5, {first} + n), id(3, site), id(2, 0), id(4, n % {lanes}), 'updated',
+                {now}, n / {lanes},
                 CASE WHEN n < {lanes} AND n % 3 = 0 THEN {now} - n % 1000 WHEN n < {lanes} THEN {now} + n % {DAY} END
          FROM generate_series(0::BIGINT, {WAITING} - 1) n, site_of(n % {lanes}) site;
          INSERT INTO delivery_bodies (site_uuid, delivery_seq, body)

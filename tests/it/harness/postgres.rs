@@ -99,6 +99,11 @@ impl Database {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// What its server has written into its log, about other databases, too.
+    pub fn log(&self) -> String {
+        cluster().server.log()
+    }
+
     /// The number that a query returns.
     pub fn number(&self, sql: &str) -> i64 {
         cluster().server.number(&self.name, sql)

@@ -1,5 +1,5 @@
 //! The store's suite: what its traits say, sentence by sentence. Each case is written once and stamped over every engine;
-//! `sqlite_files`, `sqlite_line`, `postgres_nodes` and `postgres_partitions` are about one engine's own matters.
+//! `sqlite_files`, `sqlite_line`, `postgres_nodes`, `postgres_partitions` and `postgres_plans` are about one engine's own matters.
 
 mod fixture;
 
@@ -12,6 +12,7 @@ mod outbox;
 mod outcomes;
 mod postgres_nodes;
 mod postgres_partitions;
+mod postgres_plans;
 mod purge;
 mod replay;
 mod sqlite_files;

@@ -1,0 +1,43 @@
+//! There is an index for everything that is done often on PostgreSQL. Whether a planner that has the choice takes it,
+//! with ten million deliveries, is for the benchmark to show: `cargo bench --bench gateway -- plans`.
+
+#[path = "../../support/explained.rs"]
+mod explained;
+#[path = "../../support/hot_operations.rs"]
+mod hot_operations;
+
+use leadgate::store::{self, Purpose};
+
+use self::explained::{Explained, explain_everything};
+use self::hot_operations::HotOperations;
+use super::fixture::Fixture;
+use crate::harness::postgres::Database;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_that_is_done_often_has_an_index() {
+    let database = Database::new();
+    let node = Fixture::new(store::open(&database.url(), Purpose::Serve).await.unwrap(), Box::new(()));
+    let (site, partners, subscriptions) = node.subscribed_site(1).await;
+    node.store.close().await;
+
+    // A table is read from end to end only where there is no other way.
+    let name = database.name();
+    database.sql(&format!("{}; ALTER DATABASE {name} SET enable_seqscan TO off", explain_everything(name)));
+    let node = Fixture::new(store::open(&database.url(), Purpose::Command).await.unwrap(), Box::new(())).seeded(2);
+    let (partner, subscription) = (partners[0].id, subscriptions[0]);
+    let (store, entropy, now) = (&*node.store, &node.entropy, node.now());
+    let operations = HotOperations { store, entropy, site: site.id, partner, subscription, now };
+    operations.run().await;
+    operations.run().await;
+    node.store.close().await;
+
+    let all = Explained::read(&database.log());
+    assert!(all.iter().any(|explained| explained.statement.contains("INSERT INTO deliveries")));
+    // What was asked only once was asked when the store was opened.
+    let times = |statement: &str| all.iter().filter(|explained| explained.statement == statement).count();
+    for explained in all.iter().filter(|explained| times(&explained.statement) > 1) {
+        let scanned = explained.steps().into_iter().filter(|step| step.kind == "Seq Scan");
+        let tables: Vec<_> = scanned.filter_map(|step| step.table).collect();
+        assert!(tables.is_empty(), "{tables:?} scanned by {}", explained.statement);
+    }
+}
