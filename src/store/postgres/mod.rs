@@ -57,6 +57,7 @@ impl PostgresStore {
     pub async fn open(server: &Server, purpose: Purpose) -> std::result::Result<Self, OpenError> {
         let client = server.connect().await?;
         migrate::require_current(server, &client).await?;
+        let dial = server.dial()?;
         let failed = |error| server.failed(&error);
         let node = client.query_one("SELECT gen_random_uuid()::TEXT", &[]).await.map_err(failed)?;
         let signals = Arc::new(Signals::default());
@@ -64,11 +65,11 @@ impl PostgresStore {
         let line = match purpose {
             Purpose::Check => None,
             Purpose::Command | Purpose::Serve => {
-                let line = Line::open(server).await.map_err(failed)?;
-                Some(tokio::spawn(news.clone().run(server.clone(), line)))
+                let line = Line::open(&dial).await.map_err(failed)?;
+                Some(tokio::spawn(news.clone().run(dial.clone(), line)))
             }
         };
-        Ok(Self { pool: Pool::new(server)?, signals, news, line: Mutex::new(line) })
+        Ok(Self { pool: Pool::new(server, &dial)?, signals, news, line: Mutex::new(line) })
     }
 
     /// A transaction.

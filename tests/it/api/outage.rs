@@ -18,7 +18,8 @@ async fn the_apis_answer_503_while_postgresql_is_away_and_recover_by_themselves(
 async fn outage() {
     let (database, elsewhere) = (Database::new(), Database::empty());
     let name = database.name().to_owned();
-    let gate = Gate::start_in(Data::Postgres(Arc::new(database)), ManualClock::new().into(), |_: &mut Settings| {}).await;
+    let gate =
+        Gate::start_in(Data::Postgres(Arc::new(database)), ManualClock::new().into(), |_: &mut Settings| {}).await;
     let cast = gate.cast().await;
     let (username, password) = &cast.source;
     let post = || {

@@ -130,9 +130,11 @@ impl Nodes {
 
     /// Stops those that are left.
     async fn stop(self) {
-        let stops = self.victim.into_iter().chain(self.others).map(|node| {
-            tokio::task::spawn_blocking(|| assert_eq!(node.program.terminate(), Some(0)))
-        });
+        let stops = self
+            .victim
+            .into_iter()
+            .chain(self.others)
+            .map(|node| tokio::task::spawn_blocking(|| assert_eq!(node.program.terminate(), Some(0))));
         soon("they stop", join_all(stops)).await.into_iter().for_each(Result::unwrap);
     }
 }

@@ -1,6 +1,5 @@
 //! The store's suite: what its traits say, sentence by sentence. Each case is written once and stamped over every engine;
-//! `sqlite_files` and
-//! `postgres_nodes` are about one engine's own matters.
+//! files with an engine's name are about its own matters.
 
 mod fixture;
 
@@ -12,6 +11,7 @@ mod oauth;
 mod outbox;
 mod outcomes;
 mod postgres_nodes;
+mod postgres_tls;
 mod purge;
 mod replay;
 mod sqlite_files;
