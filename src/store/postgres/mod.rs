@@ -40,6 +40,7 @@ use self::database::Database;
 use self::leads::Intake;
 use self::news::{Line, News};
 use self::pool::Pool;
+use self::server::Dial;
 pub use self::server::Server;
 use self::statements::params;
 use self::transaction::Durability::{Full, Relaxed};
@@ -66,26 +67,27 @@ impl PostgresStore {
     pub async fn open(server: &Server, purpose: Purpose) -> std::result::Result<Self, OpenError> {
         let client = server.connect().await?;
         migrate::require_current(server, &client).await?;
+        let dial = server.dial()?;
         let failed = |error| server.failed(&error);
         let node = client.query_one("SELECT gen_random_uuid()::TEXT", &[]).await.map_err(failed)?;
         let signals = Arc::new(Signals::default());
         let news = Arc::new(News::new(node.try_get(0).map_err(failed)?, signals.clone()));
         let line = match purpose {
             Purpose::Check => None,
-            Purpose::Command | Purpose::Serve => Some(Self::take_part(server).await?),
+            Purpose::Command | Purpose::Serve => Some(Self::take_part(server, &dial).await?),
         };
         // Only now: whoever begins a copy later finds us here.
         copy_mark::require_finished(server, &client).await?;
-        let line = line.map(|line| tokio::spawn(news.clone().run(server.clone(), line)));
-        let database = Database::new(Pool::new(server)?, news.clone());
+        let line = line.map(|line| tokio::spawn(news.clone().run(dial.clone(), line)));
+        let database = Database::new(Pool::new(server, &dial)?, news.clone());
         let intake = Intake::start(database.clone());
         Ok(Self { database, intake, signals, news, line: Mutex::new(line) })
     }
 
     /// A line to the other nodes, which keeps copies out of the database.
-    async fn take_part(server: &Server) -> std::result::Result<Line, OpenError> {
+    async fn take_part(server: &Server, dial: &Dial) -> std::result::Result<Line, OpenError> {
         let failed = |error| server.failed(&error);
-        let mut line = Line::open(server).await.map_err(failed)?;
+        let mut line = Line::open(dial).await.map_err(failed)?;
         match line.use_database().await.map_err(failed)? {
             true => Ok(line),
             false => Err(OpenError::Unfinished(server.to_string())),
@@ -121,7 +123,7 @@ fn if_free<T>(result: Result<T>) -> Result<Option<T>> {
 pub async fn migrate(server: &Server) -> std::result::Result<Vec<String>, OpenError> {
     let applied = migrate::apply(server).await?;
     let failed = |error: StoreError| OpenError::Failed { path: server.to_string(), cause: error.to_string() };
-    let pool = Pool::new(server)?;
+    let pool = Pool::new(server, &server.dial()?)?;
     partitions::begin(&pool.get().await.map_err(failed)?).await.map_err(failed)?;
     pool.close().await;
     Ok(applied)

@@ -11,18 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
-use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
 use super::locks::IN_USE;
-use super::server::{ANSWER, Server};
+use super::server::{ANSWER, Dial, Tls};
 use super::statements::{Db, Params, RowResult, params};
 use crate::model::SubscriptionId;
 use crate::store::{Result, Signal, Signals};
-
-type Tls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// Between two tellings that there is work.
 const PACE: Duration = Duration::from_millis(20);
@@ -96,7 +92,7 @@ impl News {
     }
 
     /// Tells and hears until [`News::close`], through reconnects.
-    pub(super) async fn run(self: Arc<Self>, server: Server, mut line: Line) {
+    pub(super) async fn run(self: Arc<Self>, dial: Dial, mut line: Line) {
         loop {
             tokio::select! {
                 () = self.closing.cancelled() => break,
@@ -106,7 +102,7 @@ impl News {
             }
             line = tokio::select! {
                 () = self.closing.cancelled() => return,
-                line = self.reconnect(&server, line.newest) => line,
+                line = self.reconnect(&dial, line.newest) => line,
             };
             tracing::info!("the line to the other nodes stands again");
         }
@@ -121,10 +117,10 @@ impl News {
 
     /// Connects again, and makes up for what may have been missed since: every subscription that changed after `newest`,
     /// and that there may be work.
-    async fn reconnect(&self, server: &Server, newest: i64) -> Line {
+    async fn reconnect(&self, dial: &Dial, newest: i64) -> Line {
         loop {
             let opened = async {
-                let mut line = Line::open(server).await?;
+                let mut line = Line::open(dial).await?;
                 // Refused only by a copy into a database that was empty when we lost it: nothing of ours is lost there.
                 line.use_database().await?;
                 let changed = line.ask(CHANGED, &[&newest]).await?;
@@ -183,9 +179,8 @@ pub(super) struct Line {
 
 impl Line {
     /// Connects; when this returns, nothing that others tell is missed.
-    pub(super) async fn open(server: &Server) -> RowResult<Self> {
-        let (config, tls) = server.config();
-        let (client, connection) = config.connect(tls).await?;
+    pub(super) async fn open(dial: &Dial) -> RowResult<Self> {
+        let (client, connection) = dial.connect().await?;
         let mut line = Self { client, connection, newest: 0 };
         // Losing news with the machine loses nothing: after a restart everybody looks.
         line.ask("SET synchronous_commit = off", &[]).await?;

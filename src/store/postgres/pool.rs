@@ -7,7 +7,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool as Connections, PoolConfig,
 use tokio::sync::Semaphore;
 
 use super::error::{closed, too_slow};
-use super::server::Server;
+use super::server::{Dial, Server};
 use super::statements::Db;
 use crate::store::{OpenError, Result};
 
@@ -30,8 +30,8 @@ pub(super) struct Pool {
 
 impl Pool {
     /// A pool that makes its connections when they are needed.
-    pub(super) fn new(server: &Server) -> std::result::Result<Self, OpenError> {
-        let (config, tls) = server.config();
+    pub(super) fn new(server: &Server, dial: &Dial) -> std::result::Result<Self, OpenError> {
+        let Dial { config, tls } = dial.clone();
         let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let size = CONNECTIONS as usize;
         let timeouts = Timeouts { wait: Some(TURN), create: Some(CREATE), recycle: Some(CREATE) };

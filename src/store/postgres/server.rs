@@ -1,16 +1,22 @@
 //! Where the database is, how it is connected to, and what is found there: one place for every time-out.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::describe;
 use super::tls;
 use crate::store::OpenError;
+
+/// What encrypts a connection.
+pub(super) type Tls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
 /// How long connecting to one host may take.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -42,6 +48,22 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
     config: Config,
+    /// The file with the authorities that may vouch for it; `None` for those that the system trusts.
+    authorities: Option<PathBuf>,
+}
+
+/// How connections to a server are made.
+#[derive(Clone)]
+pub(super) struct Dial {
+    pub(super) config: Config,
+    pub(super) tls: MakeRustlsConnect,
+}
+
+impl Dial {
+    /// A connection, which must be driven.
+    pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, Tls>), tokio_postgres::Error> {
+        self.config.connect(self.tls.clone()).await
+    }
 }
 
 impl FromStr for Server {
@@ -49,11 +71,19 @@ impl FromStr for Server {
 
     fn from_str(url: &str) -> Result<Self, OpenError> {
         // The parser's own words could repeat a part of the password.
-        let refused = || OpenError::Url(crate::store::without_password(url));
+        let given = url;
+        let refused = || OpenError::Url(crate::store::without_password(given));
+        let (url, authorities) = take_authorities(url).ok_or_else(refused)?;
         let mut config: Config = url.parse().map_err(|_| refused())?;
         if config.get_hosts().is_empty() || config.get_dbname().is_none() {
             return Err(refused());
         }
+        // `prefer` would fall back in silence, and protects from nobody: either the operator wants TLS, or not.
+        match config.get_ssl_mode() {
+            _ if authorities.is_some() => config.ssl_mode(SslMode::Require),
+            SslMode::Prefer => config.ssl_mode(SslMode::Disable),
+            chosen => config.ssl_mode(chosen),
+        };
         // A standby is no use: it cannot be written to. After a failover the new primary is found.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         config.connect_timeout(CONNECT);
@@ -67,7 +97,7 @@ impl FromStr for Server {
             LOCK.as_millis(),
             IDLE_IN_TRANSACTION.as_millis(),
         ));
-        Ok(Self { config })
+        Ok(Self { config, authorities })
     }
 }
 
@@ -83,20 +113,21 @@ impl Server {
         self
     }
 
-    /// What a connection is made with. TLS is used, and the certificate checked, where the URL says `sslmode=require`.
-    pub(super) fn config(&self) -> (Config, MakeRustlsConnect) {
-        let mut config = self.config.clone();
-        // `prefer` would fall back in silence, and protects from nobody: either the operator wants TLS, or not.
-        if config.get_ssl_mode() == SslMode::Prefer {
-            config.ssl_mode(SslMode::Disable);
-        }
-        (config, tls::connector())
+    /// How connections are made. TLS is used, and the certificate checked, where the URL says `sslmode=require`.
+    pub(super) fn dial(&self) -> Result<Dial, OpenError> {
+        let roots = match &self.authorities {
+            Some(file) => tls::roots_in(file).map_err(|cause| OpenError::Failed {
+                path: self.to_string(),
+                cause: format!("sslrootcert={}: {cause}", file.display()),
+            })?,
+            None => tls::system_roots(),
+        };
+        Ok(Dial { config: self.config.clone(), tls: tls::connector(roots) })
     }
 
     /// A connection of its own, driven in the background until it is dropped.
     pub(super) async fn connect(&self) -> Result<Client, OpenError> {
-        let (config, tls) = self.config();
-        let (client, connection) = config.connect(tls).await.map_err(|error| self.failed(&error))?;
+        let (client, connection) = self.dial()?.connect().await.map_err(|error| self.failed(&error))?;
         tokio::spawn(async move {
             // Whoever uses the connection learns of it from its own statements.
             if let Err(error) = connection.await {
@@ -110,6 +141,25 @@ impl Server {
     pub(super) fn failed(&self, error: &tokio_postgres::Error) -> OpenError {
         OpenError::Failed { path: self.to_string(), cause: describe(error) }
     }
+}
+
+/// Takes libpq's `sslrootcert=FILE` out of a URL, which the driver does not know; as `verify-full`, which is what we always
+/// do. `None` if it cannot be read.
+fn take_authorities(url: &str) -> Option<(String, Option<PathBuf>)> {
+    let Some((server, query)) = url.split_once('?') else { return Some((url.to_owned(), None)) };
+    let mut authorities = None;
+    let mut rest = Vec::new();
+    for option in query.split('&') {
+        match option.split_once('=') {
+            Some(("sslrootcert", file)) => {
+                authorities = Some(PathBuf::from(percent_decode_str(file).decode_utf8().ok()?.as_ref()));
+            }
+            Some(("sslmode", "verify-full")) => rest.push("sslmode=require"),
+            _ => rest.push(option),
+        }
+    }
+    let query = if rest.is_empty() { String::new() } else { format!("?{}", rest.join("&")) };
+    Some((format!("{server}{query}"), authorities))
 }
 
 /// Where it is, without user and password.

@@ -80,7 +80,7 @@ impl Target {
     /// Gives the log that comes the partitions that it would have had here.
     async fn make_room(&self, oldest: Option<Timestamp>) -> Result<(), TransferError> {
         let Some(oldest) = oldest else { return Ok(()) };
-        let pool = Pool::new(&self.server)?;
+        let pool = Pool::new(&self.server, &self.server.dial()?)?;
         let db = pool.get().await.map_err(TransferError::Target)?;
         partitions::begin_with(&db, oldest).await.map_err(TransferError::Target)?;
         drop(db);

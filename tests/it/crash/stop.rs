@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use crate::harness::{Gate, soon};
+use crate::harness::{Gate, on_every_engine, soon};
 
-#[tokio::test]
+on_every_engine!(connections_that_never_finish_a_request_do_not_keep_it);
+
 async fn connections_that_never_finish_a_request_do_not_keep_it() {
     let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gate = Gate::start_with(|settings| settings.metrics_listen = Some(metrics)).await;

@@ -3,6 +3,7 @@
 
 mod browser;
 pub mod clock;
+pub mod encrypted;
 pub mod engine;
 pub mod entropy;
 mod gate;

@@ -1,5 +1,5 @@
 //! The store's suite: what its traits say, sentence by sentence. Each case is written once and stamped over every engine;
-//! `sqlite_files`, `sqlite_line`, `postgres_nodes`, `postgres_partitions` and `postgres_plans` are about one engine's own matters.
+//! files with an engine's name are about its own matters.
 
 mod fixture;
 
@@ -13,6 +13,7 @@ mod outcomes;
 mod postgres_nodes;
 mod postgres_partitions;
 mod postgres_plans;
+mod postgres_tls;
 mod purge;
 mod replay;
 mod sqlite_files;
