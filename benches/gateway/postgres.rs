@@ -1,5 +1,7 @@
 //! The benchmark's own PostgreSQL: set up like one that must not lose anything, on the same disk as the SQLite files.
 
+// The tests use all of it.
+#[allow(dead_code)]
 #[path = "../../tests/support/postgres_server.rs"]
 mod server;
 

@@ -7,6 +7,7 @@ use crate::config::SettingsError;
 use crate::domain::admin::AdminError;
 use crate::domain::passwords::InvalidPassword;
 use crate::store::OpenError;
+use crate::store::transfer::TransferError;
 use crate::telemetry::InvalidFilter;
 
 /// A command failed.
@@ -46,6 +47,17 @@ pub enum CliError {
     /// The two passwords that were typed differ.
     #[error("the two passwords differ")]
     PasswordsDiffer,
+    /// It is not said what is to be copied.
+    #[error("{option} must be {expected}; without it, database_url is taken if it is that")]
+    CopyEnd {
+        /// The option.
+        option: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The copy failed.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// The gateway does not start.
     #[error(transparent)]
     Start(#[from] StartError),

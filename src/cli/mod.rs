@@ -3,6 +3,7 @@
 
 mod arguments;
 mod check;
+mod copy;
 mod delivery;
 mod demo;
 mod error;
@@ -57,6 +58,8 @@ enum Command {
     Migrate,
     /// Check settings, database and key
     Check,
+    /// Move a gateway from SQLite to PostgreSQL
+    Copy(copy::CopyArgs),
     /// Receive deliveries, check their signatures, print them, and pass them on
     Listen(listen::ListenArgs),
     #[command(flatten)]
@@ -118,6 +121,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Demo => demo::run(&output).await?,
         Command::Listen(args) => listen::run(args, &output).await?,
         Command::Migrate => migrate::run(&settings()?, &output).await?,
+        Command::Copy(args) => copy::run(args, &settings()?, &output).await?,
         Command::Check => return check::run(settings(), &output).await,
         Command::Office(command) => {
             let admin = app::admin(&settings()?).await?;

@@ -58,7 +58,7 @@ pub fn remark(what: impl Display) {
 }
 
 /// Columns as wide as their widest cell, whatever the script.
-fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let lines = || std::iter::once(&heads).chain(&rows);

@@ -19,8 +19,9 @@ use crate::store::Signal;
 /// The store is asked this often even if nothing seems due: other processes write to it too.
 const POLL: Duration = Duration::from_secs(1);
 
-/// A lease lasts this much longer than an attempt may: so long can a leased delivery wait for its turn.
-const LEASE_SLACK: Duration = Duration::from_secs(15);
+/// How long a leased delivery may wait for its turn, at most; no longer than an attempt may take, so that whoever chooses
+/// short attempts also has what a dead node held taken over soon. What has waited too long is put back.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// How long the last outcomes may take to be written when the gateway stops.
 const LAST_RECORDS: Duration = Duration::from_millis(1500);
@@ -98,7 +99,7 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
     let starts = shared.board().round(now);
     begin(shared, starts);
     let token = LeaseToken::random(&*shared.parts.entropy);
-    let until = after(after(now, shared.parts.policy.timeout), LEASE_SLACK);
+    let until = after(now, lease_time(shared.parts.policy.timeout));
     let plan = shared.board().plan(now, token, until);
     let Some(request) = plan else { return Round::Wait(poll) };
     let batch = match shared.parts.store.lease_due(request.clone()).await {
@@ -115,6 +116,11 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
     let next = shared.board().accept(batch, &request);
     begin(shared, next.starts);
     if next.lease { Round::Again } else { Round::Wait(due) }
+}
+
+/// How long a lease lasts: an attempt that begins at the last moment still ends under it.
+fn lease_time(timeout: Duration) -> Duration {
+    timeout + timeout.min(LONGEST_WAIT)
 }
 
 async fn wait(shared: &Shared, shutdown: &CancellationToken, until: Timestamp, reason: impl Future<Output = ()>) {

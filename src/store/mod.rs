@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod signals;
 pub mod sqlite;
 mod subscriptions;
+pub mod transfer;
 
 use std::sync::Arc;
 
@@ -112,6 +113,9 @@ pub enum OpenError {
         /// The system's words.
         cause: String,
     },
+    /// A gateway is being copied into it, or was not to the end.
+    #[error("{0} holds an unfinished copy of a gateway: run the same `leadgate copy` again to finish it")]
+    Unfinished(String),
     /// Another process serves it.
     #[error("another leadgate process is serving {0}")]
     InUse(String),

@@ -28,6 +28,9 @@ pub(super) const MIGRATION: i64 = 0x4C45_4144_0000_0001;
 /// Held by whoever purges.
 const PURGE: i64 = 0x4C45_4144_0000_0002;
 
+/// Held for as long as a connection lasts: shared by each node, alone by whoever copies a gateway into this database.
+pub(super) const IN_USE: i64 = 0x4C45_4144_0000_0003;
+
 /// A key: a hash of what is locked. Two things with one key would wait for each other without need, no more.
 fn key(kind: &str, parts: &[&[u8]]) -> i64 {
     let mut digest = Sha256::new_with_prefix(kind);
@@ -43,10 +46,12 @@ pub(super) fn of_site(site: SiteId) -> i64 {
     key("site", &[site.as_bytes()])
 }
 
+/// The statement that [`share_sites`] runs.
+pub(super) const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(key) FROM unnest($1::BIGINT[]) AS key";
+
 /// Keeps who receives a site's deliveries as it is.
 pub(super) async fn share_sites(tx: &Tx, sites: &[SiteId]) -> Result<()> {
-    let sql = "SELECT pg_advisory_xact_lock_shared(key) FROM unnest($1::BIGINT[]) AS key";
-    lock_all(tx, sql, in_order(sites.iter().copied().map(of_site))).await
+    lock_all(tx, SHARE, in_order(sites.iter().copied().map(of_site))).await
 }
 
 /// Waits for all that adds to these sites' deliveries, and keeps it waiting.

@@ -4,6 +4,7 @@
 //! functions on a transaction; the `impl`s of the store's traits only carry them there. What one writer thread does in the
 //! embedded engine, locks do here: see `locks`.
 
+mod copy_mark;
 mod database;
 mod deliveries;
 mod directory;
@@ -25,6 +26,7 @@ mod statements;
 mod subscriptions;
 mod tls;
 mod transaction;
+mod transfer;
 mod users;
 mod values;
 
@@ -42,6 +44,7 @@ pub use self::server::Server;
 use self::statements::params;
 use self::transaction::Durability::{Full, Relaxed};
 use self::transaction::write;
+pub(super) use self::transfer::Target;
 use super::{OpenError, Purpose, Result, Signals, Store, StoreError};
 use crate::model::Timestamp;
 use crate::model::seal::Sealed;
@@ -69,14 +72,24 @@ impl PostgresStore {
         let news = Arc::new(News::new(node.try_get(0).map_err(failed)?, signals.clone()));
         let line = match purpose {
             Purpose::Check => None,
-            Purpose::Command | Purpose::Serve => {
-                let line = Line::open(server).await.map_err(failed)?;
-                Some(tokio::spawn(news.clone().run(server.clone(), line)))
-            }
+            Purpose::Command | Purpose::Serve => Some(Self::take_part(server).await?),
         };
+        // Only now: whoever begins a copy later finds us here.
+        copy_mark::require_finished(server, &client).await?;
+        let line = line.map(|line| tokio::spawn(news.clone().run(server.clone(), line)));
         let database = Database::new(Pool::new(server)?, news.clone());
         let intake = Intake::start(database.clone());
         Ok(Self { database, intake, signals, news, line: Mutex::new(line) })
+    }
+
+    /// A line to the other nodes, which keeps copies out of the database.
+    async fn take_part(server: &Server) -> std::result::Result<Line, OpenError> {
+        let failed = |error| server.failed(&error);
+        let mut line = Line::open(server).await.map_err(failed)?;
+        match line.use_database().await.map_err(failed)? {
+            true => Ok(line),
+            false => Err(OpenError::Unfinished(server.to_string())),
+        }
     }
 
     /// Makes partitions of the delivery log ahead, and drops one that is past. Returns how many were dropped.

@@ -16,7 +16,8 @@ use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
-use super::server::Server;
+use super::locks::IN_USE;
+use super::server::{ANSWER, Server};
 use super::statements::{Db, Params, RowResult, params};
 use crate::model::SubscriptionId;
 use crate::store::{Result, Signal, Signals};
@@ -124,14 +125,17 @@ impl News {
         loop {
             let opened = async {
                 let mut line = Line::open(server).await?;
+                // Refused only by a copy into a database that was empty when we lost it: nothing of ours is lost there.
+                line.use_database().await?;
                 let changed = line.ask(CHANGED, &[&newest]).await?;
                 let recalled = changed.iter().map(|row| row.try_get(0)).collect::<RowResult<Vec<_>>>()?;
                 recalled.into_iter().map(Signal::Recalled).chain([Signal::Work]).for_each(|signal| self.send(signal));
                 RowResult::Ok(line)
             };
-            match opened.await {
-                Ok(line) => return line,
-                Err(error) => tracing::debug!(%error, "the line to the other nodes is still cut"),
+            match tokio::time::timeout(ANSWER, opened).await {
+                Ok(Ok(line)) => return line,
+                Ok(Err(error)) => tracing::debug!(%error, "the line to the other nodes is still cut"),
+                Err(_) => tracing::debug!("the line to the other nodes is still cut: the server does not answer"),
             }
             tokio::time::sleep(AGAIN).await;
         }
@@ -190,6 +194,12 @@ impl Line {
             line.newest = row.try_get(0)?;
         }
         Ok(line)
+    }
+
+    /// Keeps others from copying a gateway into this database for as long as the line stands. False if somebody does.
+    pub(super) async fn use_database(&mut self) -> RowResult<bool> {
+        let answer = self.ask("SELECT pg_try_advisory_lock_shared($1)", &[&IN_USE]).await?;
+        answer.first().map_or(Ok(false), |row| row.try_get(0))
     }
 
     /// Runs a statement while nobody else drives the connection.

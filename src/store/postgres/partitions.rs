@@ -95,6 +95,19 @@ pub(super) async fn begin(db: &Db) -> Result<()> {
     db.batch("COMMIT").await
 }
 
+/// Covers the days since `oldest` as well. For a log that comes from elsewhere, before it is here.
+pub(super) async fn begin_with(db: &Db, oldest: Timestamp) -> Result<()> {
+    begin(db).await?;
+    db.batch("BEGIN").await?;
+    locks::take_purge(db).await?;
+    let there = spans(db).await?;
+    let end = there.last().map_or(0, |span| span.starts.as_millisecond());
+    for span in missing(&there, day_of(oldest), end, width((end - day_of(oldest)) / DAY)) {
+        span.make(db).await?;
+    }
+    db.batch("COMMIT").await
+}
+
 /// Whether there is something to be done at `now`, when what finished before `finished_before` may go.
 pub(super) async fn need_care(db: &Db, now: Timestamp, finished_before: Timestamp) -> Result<bool> {
     let there = spans(db).await?;
@@ -137,9 +150,13 @@ pub(super) async fn kept_from(tx: &Tx, finished_before: Timestamp) -> Result<Tim
 /// What is missing for the days after today. Today itself is left to the net if it has none: some of it may be there already.
 fn ahead(there: &[Span], now: Timestamp, finished_before: Timestamp) -> Vec<Span> {
     let kept = (now.as_millisecond() - finished_before.as_millisecond()) / DAY;
-    let width = (kept / PARTITIONS).clamp(1, WIDEST) * DAY;
     let tomorrow = day_of(now) + DAY;
-    missing(there, tomorrow, tomorrow + AHEAD * DAY, width)
+    missing(there, tomorrow, tomorrow + AHEAD * DAY, width(kept))
+}
+
+/// How wide partitions are when the log is kept for so many days.
+fn width(kept: i64) -> i64 {
+    (kept / PARTITIONS).clamp(1, WIDEST) * DAY
 }
 
 /// Partitions, so wide if there is room, for what none of those that are there (oldest first) has between two times.

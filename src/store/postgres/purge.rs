@@ -50,11 +50,11 @@ pub(super) const LEFT_BY_SITE: [&str; 8] = [
              AND ctid = ANY(ARRAY(SELECT ctid FROM deliveries WHERE site_uuid = $1 LIMIT $2))
          RETURNING seq
      ), bodies AS (
-         DELETE FROM delivery_bodies b USING gone WHERE b.site_uuid = $1 AND b.delivery_seq = gone.seq
+         DELETE FROM delivery_bodies WHERE site_uuid = $1 AND delivery_seq = ANY(ARRAY(SELECT seq FROM gone))
      )
      SELECT 1 FROM gone",
     "DELETE FROM delivery_log WHERE site_uuid = $1
-         AND (seq, finished_at) IN (SELECT seq, finished_at FROM delivery_log WHERE site_uuid = $1 LIMIT $2)",
+         AND seq <= (SELECT max(seq) FROM (SELECT seq FROM delivery_log WHERE site_uuid = $1 ORDER BY seq LIMIT $2) oldest)",
     "DELETE FROM activities WHERE site_uuid = $1
          AND ctid = ANY(ARRAY(SELECT ctid FROM activities WHERE site_uuid = $1 LIMIT $2))",
     "DELETE FROM lead_aliases WHERE site_uuid = $1

@@ -21,8 +21,14 @@ const STATEMENT: Duration = Duration::from_secs(10);
 /// How long a statement may wait for another transaction; the server ends it then.
 const LOCK: Duration = Duration::from_secs(5);
 
-/// How long a transaction may be idle: the server ends those of a node that was stopped or cut off, and frees its locks.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+/// How long a transaction may be idle: the server ends those of a node that was stopped or cut off, and frees its locks. Less
+/// than [`LOCK`], so that those who wait for them get them.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
+
+/// How statements are planned. Each of ours has an index, but the queue is empty at one moment and long at the next, and a
+/// plan is kept: one that was made while reading the whole table seemed cheap would be very dear a moment later. A plan is
+/// good for all values: to make one, or to compile it, takes longer than most statements run.
+const PLANS: &str = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan";
 
 /// How long we wait for any answer of the server: longer than the server's own time-outs, so that it ends what it can. What
 /// remains is a server that is cut off.
@@ -55,10 +61,8 @@ impl FromStr for Server {
         config.keepalives_idle(UNACKNOWLEDGED);
         config.application_name("leadgate");
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
-        // Our statements go along indexes whatever their values are; planning one anew takes longer than running it.
         config.options(format!(
-            "{given}-c plan_cache_mode=force_generic_plan -c statement_timeout={} -c lock_timeout={} \
-             -c idle_in_transaction_session_timeout={}",
+            "{given}-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} {PLANS}",
             STATEMENT.as_millis(),
             LOCK.as_millis(),
             IDLE_IN_TRANSACTION.as_millis(),
@@ -68,6 +72,17 @@ impl FromStr for Server {
 }
 
 impl Server {
+    /// Whether the URL names a password.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
+    /// The same with this password.
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.config.password(password);
+        self
+    }
+
     /// What a connection is made with. TLS is used, and the certificate checked, where the URL says `sslmode=require`.
     pub(super) fn config(&self) -> (Config, MakeRustlsConnect) {
         let mut config = self.config.clone();

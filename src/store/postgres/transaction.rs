@@ -3,8 +3,6 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::join;
-
 use super::news::News;
 use super::statements::Db;
 use crate::store::{Result, Signal, StoreError};
@@ -40,9 +38,11 @@ impl Tx {
         Self { db, news, signals: Mutex::default() }
     }
 
+    /// A statement that is cancelled while it waits for a synchronous standby says that it is committed all the same: so the
+    /// server's time-out is not for COMMIT. Ours is; then nothing is acknowledged.
     pub(super) async fn open(&self, durability: Durability) -> Result<()> {
         self.batch(match durability {
-            Durability::Full => "BEGIN",
+            Durability::Full => "BEGIN; SET LOCAL statement_timeout = 0",
             Durability::Relaxed => "BEGIN; SET LOCAL synchronous_commit = off",
         })
         .await
@@ -88,10 +88,7 @@ impl Tx {
     async fn commit(&self) -> Result<()> {
         let signals = self.signals();
         self.news.write(&self.db, &signals).await?;
-        // A statement that is cancelled while it waits for a synchronous standby says that it is committed all the same:
-        // so the server's time-out is not for COMMIT. Ours is; then nothing is acknowledged.
-        let (unlimited, committed) = join!(self.db.batch("SET LOCAL statement_timeout = 0"), self.db.batch("COMMIT"));
-        unlimited.and(committed)?;
+        self.db.batch("COMMIT").await?;
         self.db.mend();
         self.news.tell(&signals);
         Ok(())

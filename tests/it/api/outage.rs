@@ -1,5 +1,7 @@
 //! The database is away: 503 with `Retry-After`, and nothing needs to be restarted.
 
+use std::sync::Arc;
+
 use leadgate::config::Settings;
 use serde_json::json;
 
@@ -16,7 +18,8 @@ async fn the_apis_answer_503_while_postgresql_is_away_and_recover_by_themselves(
 async fn outage() {
     let (database, elsewhere) = (Database::new(), Database::empty());
     let name = database.name().to_owned();
-    let gate = Gate::start_in(Data::Postgres(database), ManualClock::new().into(), |_: &mut Settings| {}).await;
+    let gate =
+        Gate::start_in(Data::Postgres(Arc::new(database)), ManualClock::new().into(), |_: &mut Settings| {}).await;
     let cast = gate.cast().await;
     let (username, password) = &cast.source;
     let post = || {

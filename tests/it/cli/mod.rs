@@ -1,5 +1,6 @@
 //! The command line: each command is run as a process, as people and programs run it.
 
+mod copy;
 mod database;
 mod deliveries;
 mod documents;

@@ -1,4 +1,8 @@
-//! How a gateway ends: told to, or killed. Either way it owes everything that it acknowledged, in order.
+//! How a gateway ends: told to, or killed; and what the others do then. All of them together owe everything that they
+//! acknowledged, in order.
 
+mod crm;
+mod failover;
 mod kill;
+mod nodes;
 mod stop;

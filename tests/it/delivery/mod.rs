@@ -1,10 +1,11 @@
-//! Leads out (API.md §5): the driver on a SQLite store, against real receivers on loopback.
+//! Leads out (API.md §5): the driver on a store, against real receivers on loopback.
 
 mod answers;
 mod failures;
 mod fairness;
 mod lanes;
 mod lifecycle;
+mod nodes;
 mod recall;
 mod request;
 mod retries;

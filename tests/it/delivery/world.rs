@@ -51,7 +51,7 @@ pub struct Subscriber {
 pub const SECRET: &str = "s3cret";
 
 /// How long a driver's lease lasts: what an attempt may take, and as long again to wait for its turn.
-const LEASE: Duration = Duration::from_secs(30);
+pub const LEASE: Duration = Duration::from_secs(30);
 
 impl World {
     /// A running driver with the defaults of CLI.md, whose loopback receivers may be reached.
@@ -82,14 +82,27 @@ impl World {
         let store = open(&data).await;
         let clock = Arc::new(ManualClock::at("2026-03-01T12:00:00Z"));
         let entropy = Arc::new(SeededEntropy::new(1));
-        let known = Names::default();
-        names.iter().for_each(|(name, addresses)| known.set(name, addresses));
-        let allowed = allowed.iter().map(|network| network.parse().expect("a network")).collect();
-        let guard = Arc::new(Guard::new(allowed, Arc::new(known), clock.clone()));
+        let guard = guard(allowed, names, clock.clone());
         let keys = Arc::new(Keyring::parse(&"11".repeat(32)).expect("a key"));
         let partner = make::partner(&*entropy, clock.now(), "piesync");
         assert_eq!(store.add_partner(partner.clone()).await.unwrap(), NewPartner::Added);
         Self { partner: partner.id, driver: None, policy: Policy::default(), data, store, clock, entropy, keys, guard }
+    }
+
+    /// Another node on the same data, without a driver: a store, a clock that shows the same, and random numbers of its own.
+    pub async fn beside(&self) -> Self {
+        let clock = Arc::new(ManualClock::at(&self.clock.now().to_string()));
+        Self {
+            store: open(&self.data).await,
+            guard: guard(&["127.0.0.0/8"], &[], clock.clone()),
+            clock,
+            entropy: Arc::new(SeededEntropy::new(2)),
+            keys: self.keys.clone(),
+            policy: self.policy.clone(),
+            partner: self.partner,
+            driver: None,
+            data: self.data.clone(),
+        }
     }
 
     /// Starts a driver. It replaces the one before, which goes on if it was not stopped.
@@ -215,6 +228,13 @@ impl World {
         assert_eq!(delivery.state, State::Waiting);
         delivery.due.expect("it is the head of its lane")
     }
+}
+
+fn guard(allowed: &[&str], names: &[(&str, &[&str])], clock: Arc<ManualClock>) -> Arc<Guard> {
+    let known = Names::default();
+    names.iter().for_each(|(name, addresses)| known.set(name, addresses));
+    let allowed = allowed.iter().map(|network| network.parse().expect("a network")).collect();
+    Arc::new(Guard::new(allowed, Arc::new(known), clock))
 }
 
 async fn open(data: &Data) -> SharedStore {

@@ -1,5 +1,7 @@
 //! The engines that a gateway can stand on, and tests that are stamped over all of them.
 
+use std::sync::Arc;
+
 use tempfile::TempDir;
 
 use super::postgres::Database;
@@ -53,18 +55,19 @@ macro_rules! on_every_engine {
 }
 pub(crate) use on_every_engine;
 
-/// Where a gateway keeps its data; gone when this is dropped.
+/// Where gateways keep their data; gone when the last that shares it is dropped.
+#[derive(Clone)]
 pub enum Data {
-    Sqlite(TempDir),
-    Postgres(Database),
+    Sqlite(Arc<TempDir>),
+    Postgres(Arc<Database>),
 }
 
 impl Data {
     /// A fresh place, on the engine of the case that runs.
     pub fn new() -> Self {
         match Engine::current() {
-            Engine::Sqlite => Self::Sqlite(tempfile::tempdir().unwrap()),
-            Engine::Postgres => Self::Postgres(Database::new()),
+            Engine::Sqlite => Self::Sqlite(Arc::new(tempfile::tempdir().unwrap())),
+            Engine::Postgres => Self::Postgres(Arc::new(Database::new())),
         }
     }
 

@@ -71,6 +71,11 @@ impl Gate {
         Self { address, store, clock, names, http, data, running: Some(running) }
     }
 
+    /// Starts another node on the same data, with the same clock.
+    pub async fn beside(&self) -> Self {
+        Self::start_in(self.data.clone(), self.clock.clone(), |_| {}).await
+    }
+
     /// The verbs, for what no caller can do.
     pub fn gateway(&self) -> &Gateway {
         &self.running.as_ref().unwrap().gateway
@@ -220,6 +225,7 @@ impl Gate {
 }
 
 /// A partner as its developer knows it.
+#[derive(Clone)]
 pub struct PartnerPersona {
     pub partner: Partner,
     pub secret: String,

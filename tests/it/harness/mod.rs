@@ -8,9 +8,14 @@ pub mod entropy;
 mod gate;
 pub mod make;
 pub mod names;
+pub mod pair;
 pub mod postgres;
+#[path = "../../support/postgres_server.rs"]
+pub mod postgres_server;
 pub mod process;
+pub mod proxy;
 pub mod receiver;
+pub mod sockets;
 pub mod tls;
 
 pub use browser::Browser;

@@ -1,14 +1,12 @@
 //! A PostgreSQL of the tests' own, started when the first test needs it, and a database of its own for each test.
 
-#[path = "../../support/postgres_server.rs"]
-mod server;
-
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use leadgate::store::{self, DatabaseUrl};
 
-use self::server::{Server, apart, connect};
+use super::postgres_server::{Server, apart, connect};
 
 /// What each test's database is a copy of: an empty one, migrated.
 const TEMPLATE: &str = "leadgate_template";
@@ -58,6 +56,11 @@ impl Database {
         self.url.parse().unwrap()
     }
 
+    /// Where its server listens.
+    pub fn address(&self) -> SocketAddr {
+        cluster().server.address()
+    }
+
     /// What it is called on its server.
     pub fn name(&self) -> &str {
         &self.name
@@ -80,14 +83,20 @@ impl Database {
 
     /// Whether a row of any table holds these words, as text or as bytes.
     pub fn holds(&self, words: &str) -> bool {
-        let (url, bytes) = (self.url.clone(), hex::encode(words));
-        let tables = "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = 'public'";
-        let tables = apart(async move { connect(&url).await.query(tables, &[]).await.unwrap() });
+        let bytes = hex::encode(words);
+        let tables = self.texts("SELECT tablename::TEXT FROM pg_tables WHERE schemaname = 'public'");
         assert!(!tables.is_empty());
-        tables.iter().map(|row| row.get::<_, String>(0)).any(|table| {
+        tables.iter().any(|table| {
             let found = format!("row::TEXT LIKE '%{words}%' OR row::TEXT LIKE '%{bytes}%'");
             self.number(&format!("SELECT count(*) FROM {table} AS row WHERE {found}")) > 0
         })
+    }
+
+    /// The texts that a query returns.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let (url, sql) = (self.url.clone(), sql.to_owned());
+        let rows = apart(async move { connect(&url).await.query(&sql, &[]).await.unwrap() });
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// What its server has written into its log, about other databases, too.

@@ -1,8 +1,8 @@
 //! Running the program: to its end, or for as long as a test needs it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -127,13 +127,13 @@ impl From<Output> for Ran {
 pub struct Running {
     child: Child,
     pub stdout: BufReader<ChildStdout>,
-    pub stderr: BufReader<ChildStderr>,
+    pub stderr: BufReader<Box<dyn Read + Send>>,
 }
 
 impl Running {
     pub fn new(mut child: Child) -> Self {
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let stderr = BufReader::new(Box::new(child.stderr.take().unwrap()) as Box<dyn Read + Send>);
         Self { child, stdout, stderr }
     }
 
@@ -147,9 +147,26 @@ impl Running {
         line_with(&mut self.stdout, sign)
     }
 
+    /// Reads what it logs from now on, so that it never waits for a reader; a test that fails shows it.
+    pub fn let_talk(&mut self) {
+        let rest = std::mem::replace(&mut self.stderr, BufReader::new(Box::new(std::io::empty())));
+        let process = self.pid();
+        std::thread::spawn(move || rest.lines().map_while(Result::ok).for_each(|line| println!("{process}: {line}")));
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        pid(&self.child)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        nix::sys::signal::kill(self.pid(), signal).unwrap();
+    }
+
     /// Sends SIGTERM, and waits for the end; the exit code.
     pub fn terminate(mut self) -> Option<i32> {
-        nix::sys::signal::kill(pid(&self.child), Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         self.end()
     }
 

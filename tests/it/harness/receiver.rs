@@ -23,8 +23,19 @@ pub struct Receiver {
 pub struct Arrival {
     /// What came.
     pub request: Request,
+    /// The connection that it came on.
+    pub connection: Connection,
     reply: oneshot::Sender<Reply>,
     over: oneshot::Receiver<usize>,
+}
+
+/// A connection to the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Connection {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Tells it from an earlier one of the same address.
+    pub number: usize,
 }
 
 /// What came.
@@ -119,10 +130,11 @@ impl Receiver {
         let address = listener.local_addr().expect("an address");
         let (sender, arrivals) = mpsc::unbounded_channel();
         let listening = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            let mut number = 0;
+            while let Ok((stream, peer)) = listener.accept().await {
+                number += 1;
                 // A connection that breaks is the test's doing.
-                let arrivals = sender.clone();
-                tokio::spawn(async move { serve(stream, arrivals).await });
+                tokio::spawn(serve(stream, Connection { peer, number }, sender.clone()));
             }
         });
         Self { address, arrivals, listening }
@@ -143,6 +155,11 @@ impl Receiver {
         soon("a request arrives", self.arrivals.recv()).await.expect("the receiver listens")
     }
 
+    /// A request that has arrived already.
+    pub fn waiting(&mut self) -> Option<Arrival> {
+        self.arrivals.try_recv().ok()
+    }
+
     /// The next request, answered.
     pub async fn answer(&mut self, reply: Reply) -> Request {
         let arrival = self.next().await;
@@ -153,7 +170,7 @@ impl Receiver {
 
     /// Fails if a request has arrived that the test did not ask for.
     pub fn assert_quiet(&mut self) {
-        if let Ok(arrival) = self.arrivals.try_recv() {
+        if let Some(arrival) = self.waiting() {
             panic!("an unexpected request: {:?}", arrival.request);
         }
     }
@@ -165,11 +182,15 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, arrivals: mpsc::UnboundedSender<Arrival>) -> io::Result<()> {
+async fn serve(
+    mut stream: TcpStream,
+    connection: Connection,
+    arrivals: mpsc::UnboundedSender<Arrival>,
+) -> io::Result<()> {
     while let Some(request) = read(&mut stream).await? {
         let (reply, told) = oneshot::channel();
         let (report, over) = oneshot::channel();
-        if arrivals.send(Arrival { request, reply, over }).is_err() {
+        if arrivals.send(Arrival { request, connection, reply, over }).is_err() {
             break;
         }
         let mut unexpected = [0];

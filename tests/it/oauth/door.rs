@@ -30,6 +30,12 @@ impl Door {
         Self { gate, owner, site, partner }
     }
 
+    /// The same at another node.
+    pub async fn beside(&self) -> Self {
+        let (owner, site, partner) = (self.owner.clone(), self.site.clone(), self.partner.clone());
+        Self { gate: self.gate.beside().await, owner, site, partner }
+    }
+
     /// The parameters of a request that has nothing wrong with it.
     pub fn good(&self) -> Vec<(&str, &str)> {
         let client_id = self.partner.partner.client_id.as_str();

@@ -4,6 +4,7 @@ mod authorize;
 mod clients;
 mod codes;
 mod door;
+mod nodes;
 mod pages;
 mod refresh;
 mod request;

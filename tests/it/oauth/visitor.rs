@@ -33,6 +33,11 @@ impl<'g> Visitor<'g> {
         Self { gate, cookies }
     }
 
+    /// The same browser, whose requests go to another node from now on.
+    pub fn at(self, gate: &'g Gate) -> Self {
+        Self { gate, ..self }
+    }
+
     pub async fn get(&mut self, path: &str) -> Answer {
         self.send(self.gate.get(path)).await
     }

@@ -28,10 +28,10 @@ pub(super) const LOOK_AT: &str = "UPDATE subscriptions s
 
 const CANCEL: &str = into_log!(
     "done AS (
-         DELETE FROM deliveries WHERE (site_uuid, seq) IN (
-             SELECT site_uuid, seq FROM deliveries
+         DELETE FROM deliveries WHERE seq = ANY(ARRAY(
+             SELECT seq FROM deliveries
              WHERE subscription_id = $1 AND (lease IS NULL OR due_at <= $3) LIMIT $4 FOR UPDATE
-         )
+         ))
          RETURNING *, 'cancelled' AS state, $2::BIGINT AS finished_at, NULL AS told
      )",
     " SELECT 1 FROM done"

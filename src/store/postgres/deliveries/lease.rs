@@ -9,38 +9,23 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
+use tokio::join;
 use tokio_postgres::Row;
 
+use super::due::{self, DESTINATIONS, LEASE, Wanted};
 use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased};
 use crate::model::{SiteId, SubscriptionId, Timestamp};
-use crate::store::Result;
 use crate::store::postgres::locks;
 use crate::store::postgres::statements::{RowResult, params};
 use crate::store::postgres::transaction::Tx;
-use crate::store::postgres::values::{At, at, count, rows};
+use crate::store::postgres::values::{At, at, rows};
+use crate::store::{Result, StoreError};
 
 /// Subscriptions in line, from a place on: those that are paused or removed, or have nothing to send, do not stand there.
 pub(in crate::store::postgres) const IN_LINE: &str = "SELECT seq, site_uuid, id, next_due_at
      FROM subscriptions
      WHERE next_due_at <= $1 AND (next_due_at, seq) > ($2, $3) AND paused_at IS NULL AND removed_at IS NULL
      ORDER BY next_due_at, seq LIMIT $4";
-
-/// Leases what is due. The subscription is read again: it may have been set or removed since it was seen in line.
-pub(in crate::store::postgres) const LEASE: &str = "WITH due AS (
-         SELECT d.site_uuid, d.seq, d.due_at FROM deliveries d
-         WHERE d.subscription_id = $2 AND d.due_at <= $3 AND EXISTS (
-             SELECT 1 FROM subscriptions s
-             WHERE s.site_uuid = $1 AND s.id = $2 AND s.paused_at IS NULL AND s.removed_at IS NULL
-         )
-         ORDER BY d.due_at, d.seq LIMIT $4 FOR UPDATE OF d SKIP LOCKED
-     )
-     UPDATE deliveries d SET lease = $5, due_at = $6
-     FROM due
-     JOIN delivery_bodies b ON b.site_uuid = due.site_uuid AND b.delivery_seq = due.seq
-     CROSS JOIN (SELECT url, secret FROM subscriptions WHERE site_uuid = $1 AND id = $2) s
-     WHERE d.site_uuid = due.site_uuid AND d.seq = due.seq
-     RETURNING d.*, due.due_at AS was_due_at, b.body, s.url, s.secret";
 
 /// Puts those that were served where they now belong in the line: at its end, or (`free`) where their first due time is.
 /// Those that somebody is just bringing forward stay where they are.
@@ -94,41 +79,59 @@ impl Leasing<'_> {
         while self.taken.len() < self.request.limit {
             let params = params![At(self.request.now), At(place.0), place.1, rows(STEP)];
             let in_line = self.tx.all(IN_LINE, params, receiver).await?;
-            // From here on, none of them is set or removed.
-            let with_room = in_line.iter().filter(|receiver| self.room_of(receiver.id) > 0);
-            let sites: Vec<_> = with_room.map(|receiver| receiver.site).collect();
-            locks::share_sites(self.tx, &sites).await?;
-            for receiver in &in_line {
-                self.serve(receiver).await?;
-                place = (receiver.next_due, receiver.seq);
-            }
-            if in_line.len() < STEP {
-                break;
-            }
+            let (wanted, last) = self.wanted(&in_line);
+            self.serve(&wanted).await?;
+            let Some(last) = last else { break };
+            place = (last.next_due, last.seq);
         }
         Ok(())
+    }
+
+    /// Those of the line that have room, as far as the request's limit goes if each has enough due; and where to go on
+    /// behind, unless this was the end.
+    fn wanted<'l>(&self, in_line: &'l [Receiver]) -> (Vec<Wanted>, Option<&'l Receiver>) {
+        let mut left = self.request.limit - self.taken.len();
+        let mut wanted = Vec::new();
+        for receiver in in_line {
+            let room = self.room_of(receiver.id).min(left);
+            if room > 0 {
+                left -= room;
+                wanted.push(Wanted { site: receiver.site, id: receiver.id, room });
+            }
+            if left == 0 {
+                return (wanted, Some(receiver));
+            }
+        }
+        (wanted, in_line.last().filter(|_| in_line.len() == STEP))
     }
 
     fn room_of(&self, subscription: SubscriptionId) -> usize {
         self.room.get(&subscription).copied().unwrap_or(self.request.per_subscription)
     }
 
-    /// Leases what a subscription has due, as far as there is room.
-    async fn serve(&mut self, receiver: &Receiver) -> Result<()> {
-        let request = self.request;
-        let room = self.room_of(receiver.id);
-        let wanted = room.min(request.limit - self.taken.len());
-        if wanted == 0 {
+    /// Leases what these have due. From here on, none of them is set or removed.
+    async fn serve(&mut self, wanted: &[Wanted]) -> Result<()> {
+        if wanted.is_empty() {
             return Ok(());
         }
-        let (now, until) = (At(request.now), At(request.until));
-        let params = params![receiver.site, receiver.id, now, rows(wanted), request.lease, until];
-        let read = |row: &Row| Ok((at(row, "was_due_at")?, row.try_get::<_, i64>("seq")?, leased(row, request)?));
-        let mut due = self.tx.all(LEASE, params, read).await?;
-        due.sort_by_key(|(due, seq, _)| (*due, *seq));
-        self.room.insert(receiver.id, room - due.len());
-        self.served.push((receiver.site, receiver.id));
-        self.taken.extend(due.into_iter().map(|(_, _, leased)| leased));
+        let (tx, request) = (self.tx, self.request);
+        let sites: Vec<_> = wanted.iter().map(|wanted| wanted.site).collect();
+        tx.make_ready(&[locks::SHARE, DESTINATIONS, LEASE]).await?;
+        let (shared, destinations, due) = join!(
+            biased;
+            locks::share_sites(tx, &sites),
+            due::destinations(tx, wanted),
+            due::lease(tx, request, wanted),
+        );
+        shared?;
+        let destinations = destinations?;
+        for due in due? {
+            let to = destinations.get(&due.subscription).ok_or_else(|| StoreError::Corrupt("no destination".into()))?;
+            let room = self.room.entry(due.subscription).or_insert(request.per_subscription);
+            *room = room.saturating_sub(1);
+            self.taken.push(due.to(to, request));
+        }
+        self.served.extend(wanted.iter().map(|wanted| (wanted.site, wanted.id)));
         Ok(())
     }
 
@@ -162,23 +165,5 @@ fn receiver(row: &Row) -> RowResult<Receiver> {
         site: row.try_get("site_uuid")?,
         id: row.try_get("id")?,
         next_due: at(row, "next_due_at")?,
-    })
-}
-
-fn leased(row: &Row, request: &LeaseRequest) -> RowResult<Leased> {
-    Ok(Leased {
-        id: row.try_get("id")?,
-        lease: request.lease,
-        until: request.until,
-        site: row.try_get("site_uuid")?,
-        partner: row.try_get("partner_id")?,
-        subscription: row.try_get("subscription_id")?,
-        lead: row.try_get("lead_id")?,
-        action: row.try_get("action")?,
-        changed: at(row, "changed_at")?,
-        body: Bytes::from(row.try_get::<_, Vec<u8>>("body")?),
-        attempts: count(row, "attempts")?,
-        url: row.try_get("url")?,
-        secret: row.try_get("secret")?,
     })
 }

@@ -6,6 +6,7 @@
 //! paid for again when it is deleted, and the longer the log, the dearer all of it. So the queue stays small, what is over
 //! moves to the log in one statement for a whole batch (see `finish`), and the log goes a day at a time (see `partitions`).
 
+pub(super) mod due;
 mod finish;
 pub(super) mod lane;
 pub(super) mod lease;

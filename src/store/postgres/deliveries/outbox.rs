@@ -8,19 +8,10 @@ use super::lane::{self, LOOK_AT, Look, Place};
 use crate::model::delivery::Action;
 use crate::model::lead::{LeadCommand, Message};
 use crate::model::{DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId};
-use crate::store::postgres::statements::{Db, RowResult, params};
+use crate::store::postgres::statements::{Db, params};
 use crate::store::postgres::transaction::Tx;
-use crate::store::postgres::values::{At, maybe_at};
+use crate::store::postgres::values::At;
 use crate::store::{Result, Signal};
-
-/// Every live subscription of these sites, paused ones too.
-pub(in crate::store::postgres) const RECEIVERS: &str = "SELECT asked.site_uuid, r.*
-     FROM unnest($1::UUID[]) AS asked (site_uuid) CROSS JOIN LATERAL (
-         SELECT s.seq, s.id, s.partner_id, s.next_due_at, p.echo
-         FROM subscriptions s JOIN partners p ON p.id = s.partner_id
-         WHERE s.site_uuid = asked.site_uuid AND s.removed_at IS NULL
-         ORDER BY s.seq
-     ) r";
 
 /// The last positions of these lanes.
 pub(in crate::store::postgres) const ENDS: &str = "SELECT lane.subscription_id, lane.lead_id, last.position
@@ -53,23 +44,18 @@ pub(in crate::store::postgres) struct Receiver {
     pub(in crate::store::postgres) partner: PartnerId,
     /// Whether it wants to hear of its own partner's changes.
     pub(in crate::store::postgres) echo: bool,
-    next_due: Option<At>,
+    /// When it is to be looked at next.
+    pub(in crate::store::postgres) next_due: Option<At>,
 }
+
+/// The deliveries of one lead to one subscription.
+pub(in crate::store::postgres) type Lane = (SubscriptionId, LeadId);
 
 /// The last position of each lane in which something waits.
-pub(in crate::store::postgres) type Ends = HashMap<(SubscriptionId, LeadId), i64>;
-
-/// The receivers of these sites, in the order of their subscriptions.
-pub(in crate::store::postgres) async fn receivers(db: &Db, sites: &[SiteId]) -> Result<HashMap<SiteId, Vec<Receiver>>> {
-    let mut receivers: HashMap<_, Vec<_>> = HashMap::new();
-    for (site, receiver) in db.all(RECEIVERS, params![sites], receiver).await? {
-        receivers.entry(site).or_default().push(receiver);
-    }
-    Ok(receivers)
-}
+pub(in crate::store::postgres) type Ends = HashMap<Lane, i64>;
 
 /// Where these lanes end.
-pub(in crate::store::postgres) async fn ends(db: &Db, lanes: &[(SubscriptionId, LeadId)]) -> Result<Ends> {
+pub(in crate::store::postgres) async fn ends(db: &Db, lanes: &[Lane]) -> Result<Ends> {
     if lanes.is_empty() {
         return Ok(Ends::new());
     }
@@ -157,14 +143,4 @@ pub(in crate::store::postgres) async fn send(tx: &Tx, outbox: &Outbox<'_>) -> Re
     let (sent, noted) = tokio::join!(biased; tx.run(SEND, new), lane::look_at(tx, &looks));
     sent.and(noted.map(|()| 0))?;
     Ok(())
-}
-
-fn receiver(row: &Row) -> RowResult<(SiteId, Receiver)> {
-    let receiver = Receiver {
-        subscription: row.try_get("id")?,
-        partner: row.try_get("partner_id")?,
-        echo: row.try_get("echo")?,
-        next_due: maybe_at(row, "next_due_at")?.map(At),
-    };
-    Ok((row.try_get("site_uuid")?, receiver))
 }

@@ -2,6 +2,10 @@
 //!
 //! A whole batch takes the same few statements as a single outcome. A lease may be lost until the very moment at which its
 //! row is changed: so each statement asks for the lease again, and what counts is what it has changed.
+//!
+//! The statements find each table's rows by one array of keys, and never by a join. The queue is empty at one moment and long
+//! at the next: a plan that was made for an empty table would join by reading all of it. With a list of keys there is
+//! only one way to go, by their index, whatever the planner believes of the table's size (see also `server`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,45 +25,51 @@ use crate::store::{Result, Signal};
 
 const LEADS: &str = "SELECT site_uuid, lead_id FROM deliveries WHERE id = ANY($1)";
 
-pub(in crate::store::postgres) const HELD: &str =
-    "SELECT d.site_uuid, d.seq, d.id, d.lease, d.subscription_id, s.updated_at, s.removed_at
-     FROM deliveries d JOIN subscriptions s ON s.site_uuid = d.site_uuid AND s.id = d.subscription_id
-     WHERE d.id = ANY($1) AND d.lease IS NOT NULL";
+pub(in crate::store::postgres) const HELD: &str = "WITH held AS MATERIALIZED (
+         SELECT site_uuid, seq, id, lease, subscription_id FROM deliveries WHERE id = ANY($1) AND lease IS NOT NULL
+     )
+     SELECT held.*, s.updated_at, s.removed_at
+     FROM held JOIN subscriptions s ON s.site_uuid = held.site_uuid AND s.id = held.subscription_id";
 
 /// Moves what is over into the log, and makes the next of each lane due. (What waits for a removed subscription is never
 /// sent, and so is not made due.) A statement does not see its own deletions: the next is the first other one.
 pub(in crate::store::postgres) const FINISH: &str = into_log!(
-    "done AS (
-         DELETE FROM deliveries d
-         USING unnest($1::UUID[], $2::BIGINT[], $3::UUID[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::TEXT[], $8::BOOLEAN[])
-             AS o (site_uuid, seq, lease, state, counted, finished_at, told, goes_on)
-         WHERE d.site_uuid = o.site_uuid AND d.seq = o.seq AND d.lease = o.lease
-         RETURNING d.site_uuid, d.seq, d.id, d.subscription_id, d.partner_id, d.lead_id, d.action, d.changed_at,
-                   o.state, d.attempts + o.counted AS attempts, o.finished_at, o.told, o.goes_on
+    "gone AS (
+         DELETE FROM deliveries
+         WHERE seq = ANY($1::BIGINT[]) AND lease = ($2::UUID[])[array_position($1, seq)]
+         RETURNING *, array_position($1, seq) AS place
+     ), done AS (
+         SELECT site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at,
+                attempts + ($3::BIGINT[])[place] AS attempts, ($4::TEXT[])[place] AS told,
+                ($5::TEXT[])[place] AS state, ($6::BIGINT[])[place] AS finished_at, ($7::BOOLEAN[])[place] AS goes_on
+         FROM gone
      )",
     ", next AS (
-         UPDATE deliveries d SET due_at = $9
-         FROM done CROSS JOIN LATERAL (
-             SELECT site_uuid, seq FROM deliveries
-             WHERE subscription_id = done.subscription_id AND lead_id = done.lead_id AND seq <> done.seq
-             ORDER BY position LIMIT 1
-         ) first
-         WHERE done.goes_on AND d.site_uuid = first.site_uuid AND d.seq = first.seq
-         RETURNING d.subscription_id, d.lead_id
+         UPDATE deliveries SET due_at = $8
+         WHERE seq = ANY(ARRAY(
+             SELECT first.seq FROM done CROSS JOIN LATERAL (
+                 SELECT seq FROM deliveries
+                 WHERE subscription_id = done.subscription_id AND lead_id = done.lead_id AND seq <> done.seq
+                 ORDER BY position LIMIT 1
+             ) first
+             WHERE done.goes_on
+         ))
+         RETURNING subscription_id, lead_id
      )
-     SELECT done.id, next.lead_id IS NOT NULL AS followed FROM done LEFT JOIN next USING (subscription_id, lead_id)"
+     SELECT id, (subscription_id, lead_id) IN (SELECT subscription_id, lead_id FROM next) AS followed FROM done"
 );
 
 /// Puts back into the queue what is not over.
 pub(in crate::store::postgres) const PUT_BACK: &str = "WITH back AS (
-         UPDATE deliveries d SET attempts = d.attempts + o.counted, due_at = o.due_at, lease = NULL
-         FROM unnest($1::UUID[], $2::BIGINT[], $3::UUID[], $4::BIGINT[], $5::BIGINT[], $6::TEXT[])
-             AS o (site_uuid, seq, lease, counted, due_at, told)
-         WHERE d.site_uuid = o.site_uuid AND d.seq = o.seq AND d.lease = o.lease
-         RETURNING d.id, d.site_uuid, d.seq, o.told
+         UPDATE deliveries
+         SET attempts = attempts + ($3::BIGINT[])[array_position($1, seq)],
+             due_at = ($5::BIGINT[])[array_position($1, seq)], lease = NULL
+         WHERE seq = ANY($1::BIGINT[]) AND lease = ($2::UUID[])[array_position($1, seq)]
+         RETURNING id, seq
      ), told AS (
-         UPDATE delivery_bodies b SET story = concat(b.story, back.told)
-         FROM back WHERE b.site_uuid = back.site_uuid AND b.delivery_seq = back.seq AND back.told IS NOT NULL
+         UPDATE delivery_bodies SET story = concat(story, ($4::TEXT[])[array_position($1, delivery_seq)])
+         WHERE delivery_seq = ANY(ARRAY(SELECT seq FROM back))
+           AND ($4::TEXT[])[array_position($1, delivery_seq)] IS NOT NULL
      )
      SELECT id FROM back";
 
@@ -191,11 +201,11 @@ async fn finish(tx: &Tx, over: &[Over], now: Timestamp) -> Result<HashMap<Delive
     if over.is_empty() {
         return Ok(HashMap::new());
     }
-    let Columns { sites, seqs, leases, counted, told } = over.iter().map(|over| &over.change).collect();
+    let Columns { seqs, leases, counted, told } = over.iter().map(|over| &over.change).collect();
     let states: Vec<_> = over.iter().map(|over| over.state).collect();
     let finished: Vec<_> = over.iter().map(|over| At(over.finished)).collect();
     let goes_on: Vec<_> = over.iter().map(|over| over.change.held.removed.is_none()).collect();
-    let params = params![sites, seqs, leases, states, counted, finished, told, goes_on, At(now)];
+    let params = params![seqs, leases, counted, told, states, finished, goes_on, At(now)];
     let followed = tx.all(FINISH, params, |row| Ok((row.try_get("id")?, row.try_get("followed")?))).await?;
     Ok(followed.into_iter().collect())
 }
@@ -205,9 +215,9 @@ async fn put_back(tx: &Tx, back: &[Back]) -> Result<HashSet<DeliveryId>> {
     if back.is_empty() {
         return Ok(HashSet::new());
     }
-    let Columns { sites, seqs, leases, counted, told } = back.iter().map(|back| &back.change).collect();
+    let Columns { seqs, leases, counted, told } = back.iter().map(|back| &back.change).collect();
     let due: Vec<_> = back.iter().map(|back| At(back.due)).collect();
-    let params = params![sites, seqs, leases, counted, due, told];
+    let params = params![seqs, leases, counted, told, due];
     let returned = tx.all(PUT_BACK, params, |row| row.try_get("id")).await?;
     Ok(returned.into_iter().collect())
 }
@@ -215,7 +225,6 @@ async fn put_back(tx: &Tx, back: &[Back]) -> Result<HashSet<DeliveryId>> {
 /// What both statements need of each change, column by column.
 #[derive(Default)]
 struct Columns<'a> {
-    sites: Vec<SiteId>,
     seqs: Vec<i64>,
     leases: Vec<LeaseToken>,
     counted: Vec<i64>,
@@ -226,7 +235,6 @@ impl<'a> FromIterator<&'a Change> for Columns<'a> {
     fn from_iter<T: IntoIterator<Item = &'a Change>>(changes: T) -> Self {
         let mut columns = Self::default();
         for change in changes {
-            columns.sites.push(change.held.site);
             columns.seqs.push(change.held.seq);
             columns.leases.push(change.held.lease);
             columns.counted.push(change.counted);

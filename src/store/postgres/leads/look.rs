@@ -1,48 +1,60 @@
-//! What the commands of a group name: read once their locks are taken, in one round trip.
+//! What the commands of a group name: looked up once their locks are taken, in one round trip.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use tokio::join;
 use tokio_postgres::Row;
 
-use super::rows;
 use crate::model::lead::{LeadCommand, LeadReceipt};
 use crate::model::site::Site;
-use crate::model::{LeadId, SiteId};
-use crate::store::Result;
-use crate::store::postgres::deliveries::outbox::{self, Receiver};
+use crate::model::{LeadId, PartnerId, SiteId, SubscriptionId};
+use crate::store::postgres::deliveries::outbox::Receiver;
 use crate::store::postgres::locks::{self, Patience};
 use crate::store::postgres::sites;
 use crate::store::postgres::statements::{RowResult, params};
 use crate::store::postgres::transaction::{Durability, Tx};
-use crate::store::postgres::values::{At, count, rows as row_count};
+use crate::store::postgres::values::At;
+use crate::store::{Result, StoreError};
 
-/// The lead that each of these names, by its id or an alias of it, or else by its e-mail. Old data, and later changes of
-/// addresses, can leave several leads with one e-mail: the oldest is meant. It asks for the hash, because that is what the
-/// index holds.
-pub(in crate::store::postgres) const NAMED: &str = "SELECT known.id, CASE WHEN known.id IS NULL THEN (
-         SELECT l.id FROM leads l
-         WHERE l.site_uuid = named.site_uuid AND l.email_key IS NOT NULL
-           AND sha256(l.email_key) = sha256(named.email) AND l.email_key = named.email
-         ORDER BY l.seq LIMIT 1
-     ) END AS by_email
-     FROM unnest($1::UUID[], $2::UUID[], $3::BYTEA[]) WITH ORDINALITY AS named (site_uuid, id, email, place)
+/// What is known of each command (`$2` to `$6`): its site, with those who are to hear of its leads; the lead that it names, by
+/// its id or an alias of it, or else by its e-mail; and what its `Idempotency-Key` stands for. `$1` are the sites, each
+/// once. One statement, because each costs the server and the gateway a system call or two.
+///
+/// Old data, and later changes of addresses, can leave several leads with one e-mail: the oldest is meant. It is asked for
+/// by its hash, because that is what the index holds.
+pub(in crate::store::postgres) const LOOK: &str = "WITH known_site AS MATERIALIZED (
+         SELECT t.site_uuid, t.domain, t.created_at, receivers.*
+         FROM unnest($1::UUID[]) AS asked (site_uuid)
+         CROSS JOIN LATERAL (
+             SELECT * FROM sites WHERE site_uuid = asked.site_uuid AND removed_at IS NULL LIMIT 1
+         ) t
+         CROSS JOIN LATERAL (
+             SELECT array_agg(s.id ORDER BY s.seq) AS subscriptions, array_agg(s.partner_id ORDER BY s.seq) AS partners,
+                    array_agg(p.echo ORDER BY s.seq) AS echoes, array_agg(s.next_due_at ORDER BY s.seq) AS next_dues
+             FROM subscriptions s JOIN partners p ON p.id = s.partner_id
+             WHERE s.site_uuid = asked.site_uuid AND s.removed_at IS NULL
+         ) receivers
+     )
+     SELECT site.*, named.id AS by_id, CASE WHEN named.id IS NULL THEN (
+                SELECT l.id FROM leads l
+                WHERE l.site_uuid = command.site_uuid AND l.email_key IS NOT NULL
+                  AND sha256(l.email_key) = sha256(command.email) AND l.email_key = command.email
+                ORDER BY l.seq LIMIT 1
+            ) END AS by_email, kept.request, kept.lead_id, kept.effect
+     FROM unnest($2::UUID[], $3::UUID[], $4::BYTEA[], $5::TEXT[], $6::BIGINT[])
+         WITH ORDINALITY AS command (site_uuid, id, email, key, now, place)
+     LEFT JOIN known_site site USING (site_uuid)
      CROSS JOIN LATERAL (
          SELECT coalesce(
-             (SELECT l.id FROM leads l WHERE l.site_uuid = named.site_uuid AND l.id = named.id),
-             (SELECT a.lead_id FROM lead_aliases a WHERE a.site_uuid = named.site_uuid AND a.alias = named.id)
+             (SELECT l.id FROM leads l WHERE l.site_uuid = command.site_uuid AND l.id = command.id),
+             (SELECT a.lead_id FROM lead_aliases a WHERE a.site_uuid = command.site_uuid AND a.alias = command.id)
          ) AS id OFFSET 0
-     ) known
-     ORDER BY named.place";
-
-/// What live keys stand for.
-const KEPT: &str = "SELECT asked.place, kept.request, kept.lead_id, kept.effect
-     FROM unnest($1::BIGINT[], $2::UUID[], $3::TEXT[], $4::BIGINT[]) AS asked (place, site_uuid, key, now)
-     JOIN LATERAL (
-         SELECT * FROM idempotency_keys k WHERE k.site_uuid = asked.site_uuid AND k.key = asked.key LIMIT 1
-     ) kept ON kept.expires_at > asked.now";
-
-const SITES: &str = "SELECT * FROM sites WHERE site_uuid = ANY($1) AND removed_at IS NULL";
+     ) named
+     LEFT JOIN LATERAL (
+         SELECT request, lead_id, effect FROM idempotency_keys k
+         WHERE k.site_uuid = command.site_uuid AND k.key = command.key AND k.expires_at > command.now LIMIT 1
+     ) kept ON TRUE
+     ORDER BY command.place";
 
 /// How a command names its lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,97 +76,101 @@ impl Named {
     }
 }
 
-/// What is known of a group of commands.
+/// What is known of a command.
 pub(super) struct Seen {
-    /// Command by command: whether its locks are ours. What is known of the others can change at any time.
-    pub(super) taken: Vec<bool>,
-    /// Command by command: its lead.
-    pub(super) named: Vec<Named>,
-    /// What `Idempotency-Key`s stand for: the digest of their request, and what became of that; by the place of the command.
-    pub(super) kept: HashMap<usize, ([u8; 32], LeadReceipt)>,
-    pub(super) sites: HashMap<SiteId, Site>,
-    pub(super) receivers: HashMap<SiteId, Vec<Receiver>>,
+    /// Whether its locks are ours. What is known of the others can change at any time.
+    pub(super) taken: bool,
+    /// Its site, if that is there.
+    pub(super) site: Option<Site>,
+    /// Who hears of the site's leads, in the order of their subscriptions.
+    receivers: Vec<Receiver>,
+    /// Its lead.
+    pub(super) named: Named,
+    /// What its `Idempotency-Key` stands for: the digest of the request, and what became of that.
+    pub(super) kept: Option<([u8; 32], LeadReceipt)>,
 }
 
 impl Seen {
     /// Who is to hear of what the command does: not its origin, if that does not want its echo.
     pub(super) fn receivers_of(&self, command: &LeadCommand) -> impl Iterator<Item = &Receiver> {
         let origin = command.origin.partner;
-        let all = self.receivers.get(&command.site).into_iter().flatten();
-        all.filter(move |receiver| receiver.echo || Some(receiver.partner) != origin)
+        self.receivers.iter().filter(move |receiver| receiver.echo || Some(receiver.partner) != origin)
     }
 }
 
-/// Begins the transaction, takes the commands' locks, and looks.
-pub(super) async fn begin_and_look(tx: &Tx, commands: &[&LeadCommand], patience: Patience) -> Result<Seen> {
-    tx.make_ready(&[locks::take_all_statement(patience), SITES, KEPT, NAMED, outbox::RECEIVERS]).await?;
-    let ids: HashSet<_> = commands.iter().map(|command| command.site).collect();
-    let ids: Vec<_> = ids.into_iter().collect();
-    let shared = ids.iter().copied().map(locks::of_site);
+/// Begins the transaction, takes the commands' locks, and looks: command by command.
+pub(super) async fn begin_and_look(tx: &Tx, commands: &[&LeadCommand], patience: Patience) -> Result<Vec<Seen>> {
+    tx.make_ready(&[locks::take_all_statement(patience), LOOK]).await?;
+    let sites: HashSet<_> = commands.iter().map(|command| command.site).collect();
+    let sites: Vec<_> = sites.into_iter().collect();
+    let shared = sites.iter().copied().map(locks::of_site);
     let alone = commands.iter().flat_map(|command| locks::of_origins(command));
-    // Each statement sees what was committed before it began: here, before the locks were ours.
-    let (open, taken, sites, kept, named, receivers) = join!(
+    // The last statement sees what was committed before it began: here, before the locks were ours.
+    let (open, taken, seen) = join!(
         biased;
         tx.open(Durability::Full),
         locks::take_all(tx, patience, shared, alone),
-        sites(tx, &ids),
-        kept(tx, commands),
-        named(tx, commands),
-        outbox::receivers(tx, &ids),
+        look(tx, &sites, commands),
     );
     open?;
-    let taken = taken?;
-    let is_ours = |command: &&LeadCommand| {
+    let (taken, mut seen) = (taken?, seen?);
+    for (command, seen) in commands.iter().zip(&mut seen) {
         let mut keys = locks::of_origins(command).into_iter().chain([locks::of_site(command.site)]);
-        keys.all(|key| taken.contains(&key))
-    };
-    Ok(Seen {
-        taken: commands.iter().map(is_ours).collect(),
-        sites: sites?.into_iter().map(|site| (site.id, site)).collect(),
-        kept: kept?,
-        named: named?,
-        receivers: receivers?,
-    })
+        seen.taken = keys.all(|key| taken.contains(&key));
+    }
+    Ok(seen)
 }
 
-async fn sites(tx: &Tx, ids: &[SiteId]) -> Result<Vec<Site>> {
-    tx.all(SITES, params![ids], sites::site).await
-}
-
-async fn named(tx: &Tx, commands: &[&LeadCommand]) -> Result<Vec<Named>> {
-    let sites: Vec<_> = commands.iter().map(|command| command.site).collect();
+async fn look(tx: &Tx, sites: &[SiteId], commands: &[&LeadCommand]) -> Result<Vec<Seen>> {
+    let site_of: Vec<_> = commands.iter().map(|command| command.site).collect();
     let ids: Vec<_> = commands.iter().map(|command| command.action.id()).collect();
     let emails: Vec<_> = commands.iter().map(|command| command.action.email_key().map(String::into_bytes)).collect();
-    if ids.iter().all(Option::is_none) && emails.iter().all(Option::is_none) {
-        return Ok(vec![Named::Nobody; commands.len()]);
-    }
-    let read = |row: &Row| match (row.try_get("id")?, row.try_get("by_email")?) {
-        (Some(id), _) => RowResult::Ok(Named::ById(id)),
-        (None, Some(id)) => Ok(Named::ByEmail(id)),
-        (None, None) => Ok(Named::Nobody),
-    };
-    tx.all(NAMED, params![sites, ids, emails], read).await
+    let keys: Vec<_> = commands.iter().map(|command| Some(command.idempotency.as_ref()?.key.as_str())).collect();
+    let times: Vec<_> = commands.iter().map(|command| At(command.now)).collect();
+    let seen = tx.all(LOOK, params![sites, site_of, ids, emails, keys, times], seen).await?;
+    seen.into_iter().map(|(seen, kept)| Ok(Seen { kept: kept.map(Kept::receipt).transpose()?, ..seen })).collect()
 }
 
-async fn kept(tx: &Tx, commands: &[&LeadCommand]) -> Result<HashMap<usize, ([u8; 32], LeadReceipt)>> {
-    let asked = commands
-        .iter()
-        .enumerate()
-        .filter_map(|(place, command)| Some((place, command, command.idempotency.as_ref()?)));
-    let (mut places, mut sites, mut keys, mut times) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (place, command, idempotency) in asked {
-        places.push(row_count(place));
-        sites.push(command.site);
-        keys.push(idempotency.key.as_str());
-        times.push(At(command.now));
+/// An `Idempotency-Key`'s row, as it is.
+struct Kept {
+    request: Vec<u8>,
+    lead: LeadId,
+    effect: String,
+}
+
+impl Kept {
+    fn receipt(self) -> Result<([u8; 32], LeadReceipt)> {
+        let corrupt = || StoreError::Corrupt(format!("an Idempotency-Key of effect {:?}", self.effect));
+        let effect = self.effect.parse().map_err(|()| corrupt())?;
+        let request = self.request[..].try_into().map_err(|_| corrupt())?;
+        Ok((request, LeadReceipt { lead: self.lead, effect }))
     }
-    if places.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let read = |row: &Row| {
-        let effect: String = row.try_get("effect")?;
-        Ok((count(row, "place")?, row.try_get::<_, Vec<u8>>("request")?, row.try_get("lead_id")?, effect))
+}
+
+fn seen(row: &Row) -> RowResult<(Seen, Option<Kept>)> {
+    let site = match row.try_get::<_, Option<SiteId>>("site_uuid")? {
+        Some(_) => Some(sites::site(row)?),
+        None => None,
     };
-    let kept = tx.all(KEPT, params![places, sites, keys, times], read).await?;
-    kept.into_iter().map(|(place, request, lead, effect)| Ok((place, rows::receipt(request, lead, &effect)?))).collect()
+    let named = match (row.try_get("by_id")?, row.try_get("by_email")?) {
+        (Some(id), _) => Named::ById(id),
+        (None, Some(id)) => Named::ByEmail(id),
+        (None, None) => Named::Nobody,
+    };
+    let kept = match row.try_get("request")? {
+        Some(request) => Some(Kept { request, lead: row.try_get("lead_id")?, effect: row.try_get("effect")? }),
+        None => None,
+    };
+    Ok((Seen { taken: false, site, receivers: receivers(row)?, named, kept: None }, kept))
+}
+
+fn receivers(row: &Row) -> RowResult<Vec<Receiver>> {
+    // There are no arrays if there are no subscriptions.
+    let subscriptions: Vec<SubscriptionId> = row.try_get::<_, Option<_>>("subscriptions")?.unwrap_or_default();
+    let partners: Vec<PartnerId> = row.try_get::<_, Option<_>>("partners")?.unwrap_or_default();
+    let echoes: Vec<bool> = row.try_get::<_, Option<_>>("echoes")?.unwrap_or_default();
+    let next_dues: Vec<Option<At>> = row.try_get::<_, Option<_>>("next_dues")?.unwrap_or_default();
+    let receivers = subscriptions.into_iter().zip(partners).zip(echoes).zip(next_dues);
+    let receiver = |(((subscription, partner), echo), next_due)| Receiver { subscription, partner, echo, next_due };
+    Ok(receivers.map(receiver).collect())
 }

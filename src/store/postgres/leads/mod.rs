@@ -4,6 +4,7 @@ mod apply;
 mod intake;
 pub(super) mod look;
 pub(super) mod rows;
+mod take;
 
 use async_trait::async_trait;
 

@@ -1,4 +1,7 @@
 //! Leads, their aliases and activities, and `Idempotency-Key`s, as rows: those of a whole group of commands at a time.
+//!
+//! Rows are looked for one by one, in subqueries, and not joined: a plan that is made while a table is small would join by
+//! reading all of it, and be kept when it is large.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,8 +34,8 @@ pub(in crate::store::postgres) const COUNT_ACTIVITIES: &str = "SELECT asked.id,
 
 pub(in crate::store::postgres) const REPEATED: &str = "SELECT asked.id, asked.digest
      FROM unnest($1::UUID[], $2::UUID[], $3::BYTEA[]) AS asked (site_uuid, id, digest)
-     WHERE EXISTS (SELECT 1 FROM activities a
-                   WHERE a.site_uuid = asked.site_uuid AND a.lead_id = asked.id AND a.digest = asked.digest)";
+     WHERE (SELECT TRUE FROM activities a
+            WHERE a.site_uuid = asked.site_uuid AND a.lead_id = asked.id AND a.digest = asked.digest)";
 
 const INSERT: &str = "INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
      SELECT site_uuid, id, email_key, fields, now, now
@@ -182,12 +185,6 @@ pub(super) async fn keep_keys(tx: &Tx, keys: &[(SiteId, &Idempotency, LeadReceip
     let effects: Vec<_> = keys.iter().map(|(_, _, receipt)| receipt.effect.as_str()).collect();
     let expiries: Vec<_> = keys.iter().map(|(_, key, _)| At(key.expires)).collect();
     tx.run(KEEP_KEYS, params![sites, texts, requests, leads, effects, expiries]).await.map(|_| ())
-}
-
-/// What a kept key says.
-pub(super) fn receipt(request: Vec<u8>, lead: LeadId, effect: &str) -> Result<([u8; 32], LeadReceipt)> {
-    let effect = effect.parse().map_err(|()| StoreError::Corrupt(format!("unknown effect {effect:?}")))?;
-    Ok((digest(request)?, LeadReceipt { lead, effect }))
 }
 
 fn digest(bytes: Vec<u8>) -> Result<[u8; 32]> {

@@ -238,7 +238,7 @@ CREATE TABLE deliveries (
     PRIMARY KEY (site_uuid, seq) -- a site's, newest first
 );
 CREATE UNIQUE INDEX deliveries_by_id ON deliveries (id, site_uuid);
-CREATE INDEX deliveries_by_age ON deliveries (seq); -- everything, newest first
+CREATE INDEX deliveries_by_age ON deliveries (seq); -- those of a batch of outcomes; everything, newest first
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at, seq) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_lane ON deliveries (subscription_id, lead_id, position);
 
@@ -249,7 +249,7 @@ CREATE TABLE delivery_bodies (
     body         BYTEA  NOT NULL,
     -- The attempts so far, oldest first, each a line of JSON (which writes a NUL in other words); NULL: none yet.
     story        TEXT,
-    PRIMARY KEY (site_uuid, delivery_seq)
+    PRIMARY KEY (delivery_seq, site_uuid)
 );
 
 -- Every delivery leaves some dead rows in the queue, however small that is. A share of the table, as is usual, would be far
@@ -299,4 +299,16 @@ CREATE INDEX delivery_log_default_by_end ON delivery_log_default (finished_at);
 CREATE TABLE key_check (
     only_row BOOLEAN NOT NULL PRIMARY KEY CHECK (only_row),
     sealed   BYTEA   NOT NULL
+);
+
+-- Moving in ---------------------------------------------------------------------------------------------------------
+
+-- One row once a gateway has been copied into this database. Until the copy is finished, nobody serves it.
+CREATE TABLE copy_mark (
+    only_row BOOLEAN NOT NULL PRIMARY KEY CHECK (only_row),
+    -- What the source held: a hash of the counts and checksums of its tables.
+    source   BYTEA   NOT NULL,
+    -- How many of its rows are written, in the order in which they are copied.
+    rows     BIGINT  NOT NULL,
+    finished BOOLEAN NOT NULL
 );
