@@ -11,7 +11,7 @@ use crate::cast::{self, Cast};
 use crate::data::Data;
 
 /// Between a release and its moment: gateways ask the store each second what comes next.
-const NOTICE: Duration = Duration::from_millis(1500);
+const NOTICE: Duration = Duration::from_millis(1200);
 
 /// Adds `count` leads, each with a delivery that waits for the subscription, due from now on.
 pub fn add(cast: &Cast, subscription: SubscriptionId, count: usize) {

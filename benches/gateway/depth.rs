@@ -30,7 +30,7 @@ const DEEP: usize = 1_000_000;
 /// Delivered before anything counts.
 const WARM_UP: usize = 20_000;
 
-const WINDOWS: usize = 7;
+const WINDOWS: usize = 5;
 const WINDOW: usize = 1_000;
 /// What counts of a window.
 const COUNTED: Range<usize> = 100..900;

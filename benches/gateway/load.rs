@@ -11,7 +11,7 @@ use crate::gateway::Nodes;
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// How long answers are counted.
-const COUNTED: Duration = Duration::from_millis(2500);
+const COUNTED: Duration = Duration::from_millis(2000);
 
 /// Posts leads. Returns how many were accepted per second.
 pub async fn post_leads(cast: &Cast, nodes: &Nodes, callers: usize) -> f64 {

@@ -96,7 +96,7 @@ pub async fn latency(rounds: &Rounds, table: &mut Table) {
             cast.subscribe(&receiver.url()).await;
             let nodes = Nodes::start(&cast, setup).await;
             let rest = nodes.memory();
-            let times = latency::at_pace(&cast, &nodes, &mut receiver, 100, Duration::from_secs(10)).await;
+            let times = latency::at_pace(&cast, &nodes, &mut receiver, 100, Duration::from_secs(8)).await;
             let (accepted, sent) = (times.since_accepted, times.since_sent);
             [accepted.p50, accepted.p99, sent.p50, sent.p99, rest]
         })
