@@ -26,9 +26,8 @@ pub(in crate::store::postgres) const FAILED: &str = "SELECT seq, id FROM deliver
 /// one head at any time, and an old change is never under way beside a newer one.
 pub(in crate::store::postgres) const BACK: &str = "WITH back AS (
          DELETE FROM delivery_log d
-         WHERE d.id = ANY($1) AND EXISTS (
-             SELECT 1 FROM subscriptions s
-             WHERE s.site_uuid = d.site_uuid AND s.id = d.subscription_id AND s.removed_at IS NULL
+         WHERE d.id = ANY($1) AND (
+             SELECT s.removed_at IS NULL FROM subscriptions s WHERE s.site_uuid = d.site_uuid AND s.id = d.subscription_id
          )
          RETURNING *
      ), placed AS (

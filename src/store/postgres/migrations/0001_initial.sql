@@ -252,16 +252,11 @@ CREATE TABLE delivery_bodies (
     PRIMARY KEY (delivery_seq, site_uuid)
 );
 
--- Every delivery leaves some dead rows in the queue, however small that is. A share of the table, as is usual, would be far
--- too late when a large backlog is worked off: leases would wade through what is long gone. Nor may vacuum take rests there.
-ALTER TABLE deliveries SET (
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
-    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000
-);
-ALTER TABLE delivery_bodies SET (
-    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0,
-    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000
-);
+-- Every delivery leaves some dead rows in the queue, however small that is: vacuum comes after a number of them, not after a
+-- share of a table that is empty at one moment and long at the next. Of a long one it waits for a tenth, because it reads
+-- all indexes each time.
+ALTER TABLE deliveries SET (autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 5000);
+ALTER TABLE delivery_bodies SET (autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 5000);
 
 -- The log: what is over, in partitions by the day on which it finished. `migrate` and housekeeping make them ahead, and
 -- housekeeping drops those that are past (see partitions.rs).
