@@ -165,6 +165,13 @@ impl Store for PostgresStore {
     }
 }
 
+impl Drop for PostgresStore {
+    /// One that is dropped without being closed leaves no task behind.
+    fn drop(&mut self) {
+        self.news.close();
+    }
+}
+
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PostgresStore")

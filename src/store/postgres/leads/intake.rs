@@ -76,6 +76,13 @@ impl Intake {
     }
 }
 
+impl Drop for Intake {
+    /// A store that is dropped without being closed ends, too.
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
 /// What decides which commands go together.
 struct Dispatcher {
     database: Database,
