@@ -14,6 +14,7 @@ mod postgres_nodes;
 mod postgres_partitions;
 mod purge;
 mod replay;
+mod sequences;
 mod sqlite_files;
 mod sqlite_line;
 mod subscriptions;
