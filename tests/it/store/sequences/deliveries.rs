@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::leasing::{self, Terms};
 use super::look;
-use super::world::{DOMAINS, Difference, Same, World, pick};
+use super::world::{DOMAINS, Difference, Held, Same, World, pick, pick_late};
 
 /// A day, in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -16,13 +16,28 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 /// Something that happens to deliveries, or to all.
 #[derive(Debug, Clone)]
 pub enum Step {
-    Pass { millis: u64 },
+    Pass {
+        millis: u64,
+    },
     Lease(Terms),
+    /// All that is due is leased, and all of it ends like this.
+    Drive(Meant),
     Record(Vec<Reported>),
-    Replay { deliveries: Vec<usize> },
-    ReplayFailed { site: usize },
-    Hasten { subscription: usize, after: Option<usize>, limit: usize },
-    Purge { days: i64, limit: usize },
+    Replay {
+        deliveries: Vec<usize>,
+    },
+    ReplayFailed {
+        site: usize,
+    },
+    Hasten {
+        subscription: usize,
+        after: Option<usize>,
+        limit: usize,
+    },
+    Purge {
+        days: i64,
+        limit: usize,
+    },
 }
 
 /// What a holder reports.
@@ -44,7 +59,7 @@ enum Whose {
 
 /// A verdict, before it is known when.
 #[derive(Debug, Clone)]
-enum Meant {
+pub enum Meant {
     Delivered,
     Refused,
     Retry { seconds: u64 },
@@ -54,13 +69,14 @@ enum Meant {
 }
 
 pub fn steps() -> impl Strategy<Value = Step> {
-    let millis = prop::sample::select(vec![1, 1000, 10_000, 60_000, 3_600_000, 24 * 3_600_000]);
+    let millis = prop::sample::select(vec![1, 1000, 1000, 10_000, 10_000, 60_000, 3_600_000, 24 * 3_600_000]);
     let number = || any::<u8>().prop_map(usize::from);
     prop_oneof![
         6 => millis.prop_map(|millis| Step::Pass { millis }),
         8 => leasing::terms().prop_map(Step::Lease),
-        8 => prop::collection::vec(reported(), 1..5).prop_map(Step::Record),
-        2 => prop::collection::vec(number(), 1..5).prop_map(|deliveries| Step::Replay { deliveries }),
+        4 => verdicts().prop_map(Step::Drive),
+        8 => prop::collection::vec(reported(), 1..6).prop_map(Step::Record),
+        2 => prop::collection::vec(0..20_usize, 1..8).prop_map(|deliveries| Step::Replay { deliveries }),
         1 => (0..DOMAINS.len()).prop_map(|site| Step::ReplayFailed { site }),
         2 => (number(), prop::option::of(number()), 1..4_usize)
             .prop_map(|(subscription, after, limit)| Step::Hasten { subscription, after, limit }),
@@ -70,18 +86,21 @@ pub fn steps() -> impl Strategy<Value = Step> {
 
 fn reported() -> impl Strategy<Value = Reported> {
     let whose = prop_oneof![12 => Just(Whose::Mine), 1 => Just(Whose::Another), 1 => Just(Whose::OfNothing)];
-    let verdict = prop_oneof![
+    // Counted from the newest lease: outcomes of old ones are rarer.
+    let held = prop_oneof![4 => 0..4_usize, 1 => 0..100_usize];
+    (held, whose, verdicts(), prop::option::weighted(0.7, any::<bool>()))
+        .prop_map(|(held, whose, verdict, attempt)| Reported { held, whose, verdict, attempt })
+}
+
+fn verdicts() -> impl Strategy<Value = Meant> {
+    prop_oneof![
         4 => Just(Meant::Delivered),
         1 => Just(Meant::Refused),
         3 => prop::sample::select(vec![0, 5, 60, 3600]).prop_map(|seconds| Meant::Retry { seconds }),
         3 => Just(Meant::Failed),
         1 => Just(Meant::Pause),
         2 => Just(Meant::Release),
-    ];
-    // Counted from the newest lease: outcomes of old ones are rarer.
-    let held = prop_oneof![3 => 0..4_usize, 1 => 0..100_usize];
-    (held, whose, verdict, prop::option::weighted(0.7, any::<bool>()))
-        .prop_map(|(held, whose, verdict, attempt)| Reported { held, whose, verdict, attempt })
+    ]
 }
 
 impl Step {
@@ -89,9 +108,18 @@ impl Step {
         match self {
             Step::Pass { millis } => world.now = time::after(world.now, Duration::from_millis(*millis)),
             Step::Lease(terms) => leasing::lease(world, terms).await?,
+            Step::Drive(verdict) => {
+                let before = world.held.len();
+                leasing::lease(world, &Terms::AMPLE).await?;
+                let report =
+                    |held| Reported { held, whose: Whose::Mine, verdict: verdict.clone(), attempt: Some(true) };
+                let reported: Vec<_> = (0..world.held.len() - before).map(report).collect();
+                record(world, &reported).await?;
+            }
             Step::Record(reported) => record(world, reported).await?,
             Step::Replay { deliveries } => {
-                let ids: Vec<_> = deliveries.iter().filter_map(|number| pick(&world.deliveries, *number)).collect();
+                let ids: Vec<_> =
+                    deliveries.iter().filter_map(|number| pick_late(&world.deliveries, *number)).collect();
                 let now = world.now;
                 world.both(async |store| store.replay(Replay::These(ids.clone()), now).await).await?;
             }
@@ -111,15 +139,17 @@ impl Step {
 }
 
 async fn record(world: &mut World, reported: &[Reported]) -> Same {
-    let outcomes: Vec<_> = reported.iter().filter_map(|reported| reported.outcome(world)).collect();
+    let held: Vec<_> = reported.iter().filter_map(|reported| pick_late(&world.held, reported.held)).collect();
+    let outcomes: Vec<_> = reported.iter().zip(&held).map(|(reported, held)| reported.outcome(world, held)).collect();
+    // From now on they are as good as the oldest: the next report is rather about others.
+    world.held.retain(|one| !held.contains(one));
+    world.held.splice(0..0, held);
     let now = world.now;
     world.both(async |store| store.record_outcomes(outcomes.clone(), now).await).await.map(|_| ())
 }
 
 impl Reported {
-    fn outcome(&self, world: &World) -> Option<Outcome> {
-        let newest_first: Vec<_> = world.held.iter().rev().copied().collect();
-        let held = pick(&newest_first, self.held)?;
+    fn outcome(&self, world: &World, held: &Held) -> Outcome {
         let (delivery, lease) = match self.whose {
             Whose::Mine => (held.delivery, held.lease),
             Whose::Another => (held.delivery, LeaseToken::random(&world.entropy)),
@@ -134,7 +164,7 @@ impl Reported {
             Meant::Release => Verdict::Release,
         };
         let attempt = self.attempt.map(|answered| attempt(held.since, answered));
-        Some(Outcome { delivery, lease, attempt, verdict })
+        Outcome { delivery, lease, attempt, verdict }
     }
 }
 

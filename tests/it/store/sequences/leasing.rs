@@ -28,10 +28,14 @@ impl Terms {
 pub fn terms() -> impl Strategy<Value = Terms> {
     let limit = prop_oneof![4 => Just(1000_usize), 1 => 0..4_usize];
     let per_subscription = prop_oneof![2 => Just(1000_usize), 1 => 0..4_usize];
-    let busy = prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec((0..4_usize, 0..3_usize), 1..3)];
+    let busy = prop_oneof![1 => Just(Vec::new()), 2 => prop::collection::vec((0..4_usize, 0..3_usize), 1..4)];
     let seconds = prop::sample::select(vec![1, 60, 600]);
-    (limit, per_subscription, busy, seconds)
-        .prop_map(|(limit, per_subscription, busy, seconds)| Terms { limit, per_subscription, busy, seconds })
+    (limit, per_subscription, busy, seconds).prop_map(|(limit, per_subscription, busy, seconds)| Terms {
+        limit,
+        per_subscription,
+        busy,
+        seconds,
+    })
 }
 
 /// A leased delivery, as far as it can be compared.

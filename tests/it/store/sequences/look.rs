@@ -93,10 +93,10 @@ async fn at_deliveries(world: &World) -> Same {
     let states = || State::ALL.into_iter().map(Some).chain([None]);
     let filters = sites.flat_map(|site| states().map(move |state| (site, state)));
     for (site, state) in filters {
-        for limit in [0, 2, 1000] {
-            let filter = DeliveryFilter { site, state, limit };
-            world.both(async |store| store.deliveries(filter.clone()).await).await?;
-        }
+        // All of a site, and few of all sites.
+        let limit = if site.is_some() { usize::MAX } else { 2 };
+        let filter = DeliveryFilter { site, state, limit };
+        world.both(async |store| store.deliveries(filter.clone()).await).await?;
     }
     for delivery in &world.deliveries {
         world.both(async |store| store.delivery(*delivery).await).await?;

@@ -10,6 +10,7 @@ use leadgate::model::site::Site;
 use leadgate::model::token::{Access, Hashed, Refresh, Session};
 use leadgate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
 use leadgate::store::{self, Signal, Store};
+use proptest::prelude::*;
 
 use super::{directory, subscriptions};
 use crate::harness::entropy::SeededEntropy;
@@ -166,6 +167,16 @@ impl Engine {
         heard.dedup();
         heard
     }
+}
+
+/// A place in a pool; more often than any other the first, which is there from the beginning.
+pub fn often_the_first(pool: usize) -> impl Strategy<Value = usize> {
+    prop_oneof![3 => Just(0), 2 => 0..pool - 1, 1 => 0..pool]
+}
+
+/// The one that the number picks, counted from the newest, if there is any.
+pub fn pick_late<T: Clone>(from: &[T], number: usize) -> Option<T> {
+    from.iter().rev().nth(number % from.len().max(1)).cloned()
 }
 
 /// The one that the number picks, if there is any.
