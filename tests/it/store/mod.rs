@@ -1,5 +1,6 @@
 //! The store's suite: what its traits say, sentence by sentence. Each case is written once and stamped over every engine;
-//! `sqlite_files`, `sqlite_line`, `postgres_nodes` and `postgres_partitions` are about one engine's own matters.
+//! `sqlite_files`, `sqlite_line`, `postgres_nodes` and `postgres_partitions` are about one engine's own matters. `sequences`
+//! compares the engines with each other.
 
 mod fixture;
 

@@ -1,6 +1,6 @@
 //! Users, their sessions, sites, partners and sources come and go.
 
-use leadgate::model::partner::Partner;
+use leadgate::model::partner::{Partner, Slug};
 use leadgate::model::person::{NewSession, PasswordHash, User};
 use leadgate::model::site::Site;
 use leadgate::model::source::Reach;
@@ -62,126 +62,104 @@ pub fn steps() -> impl Strategy<Value = Step> {
 impl Step {
     pub async fn take(&self, world: &mut World) -> Same {
         match self {
-            Step::AddUser { .. }
-            | Step::SetPassword { .. }
-            | Step::Rehash { .. }
-            | Step::RemoveUser { .. }
-            | Step::StartSession { .. }
-            | Step::EndSession { .. } => self.take_as_user(world).await,
-            Step::AddSite { .. } | Step::GrantSite { .. } | Step::RemoveSite { .. } => self.take_as_site(world).await,
-            Step::AddPartner { .. } | Step::RotatePartner { .. } | Step::RemovePartner { .. } => {
-                self.take_as_partner(world).await
-            }
-            Step::AddSource { .. } | Step::RemoveSource { .. } => self.take_as_source(world).await,
-        }
-    }
-
-    async fn take_as_user(&self, world: &mut World) -> Same {
-        let hash = |password: usize| PasswordHash(PASSWORDS[password].into());
-        match *self {
-            Step::AddUser { email } => {
-                let user = make::user(&world.entropy, world.now, EMAILS[email]);
-                let user = User { name: format!("Some {email}"), operator: email == 1, ..user };
-                let password = (email > 0).then(|| hash(0));
-                let added = world.both(async |store| store.add_user(user.clone(), password.clone()).await).await?;
-                if added == AddUser::Added {
-                    world.users[email] = user;
-                }
-            }
+            Step::AddUser { email } => add_user(world, *email).await,
             Step::SetPassword { email, password } => {
-                let email = world.email(email);
-                world.both(async |store| store.set_password(&email, hash(password)).await).await?;
+                let email = world.email(*email);
+                world.both(async |store| store.set_password(&email, hash(*password)).await).await.map(drop)
             }
             Step::Rehash { email, old, new } => {
-                let user = world.users[email].id;
-                world.both(async |store| store.rehash_password(user, hash(old), hash(new)).await).await?;
+                let user = world.users[*email].id;
+                world.both(async |store| store.rehash_password(user, hash(*old), hash(*new)).await).await
             }
             Step::RemoveUser { email } => {
-                let email = world.email(email);
-                world.both(async |store| store.remove_user(&email).await).await?;
+                let email = world.email(*email);
+                world.both(async |store| store.remove_user(&email).await).await.map(drop)
             }
-            Step::StartSession { email, seconds } => {
-                let (hash, email) = (Plain::<Session>::generate(&world.entropy).hash(), world.email(email));
-                // Nobody else can have shown a password.
-                if let Some((user, _)) = world.both(async |store| store.user_by_email(&email).await).await? {
-                    let (created, expires) = (world.now, world.after(seconds));
-                    let session = NewSession { hash, user: user.id, created, expires };
-                    world.both(async |store| store.start_session(session.clone()).await).await?;
-                    world.sessions.push(hash);
-                }
-            }
-            Step::EndSession { session } => {
-                if let Some(session) = pick(&world.sessions, session) {
-                    world.both(async |store| store.end_session(&session).await).await?;
-                }
-            }
-            _ => unreachable!("no step of a user"),
-        }
-        Ok(())
-    }
-
-    async fn take_as_site(&self, world: &mut World) -> Same {
-        match self {
-            Step::AddSite { site, owners } => {
-                let site = Site { created: world.now, ..world.sites[*site].clone() };
-                let owners: Vec<_> = owners.iter().map(|owner| world.email(*owner)).collect();
-                world.both(async |store| store.add_site(site.clone(), &owners).await).await?;
-            }
+            Step::StartSession { email, seconds } => start_session(world, *email, *seconds).await,
+            Step::EndSession { session } => match pick(&world.sessions, *session) {
+                Some(session) => world.both(async |store| store.end_session(&session).await).await,
+                None => Ok(()),
+            },
+            Step::AddSite { site, owners } => add_site(world, *site, owners).await,
             Step::GrantSite { site, email } => {
                 let (site, email) = (world.sites[*site].id, world.email(*email));
-                world.both(async |store| store.grant_site(site, &email).await).await?;
+                world.both(async |store| store.grant_site(site, &email).await).await.map(drop)
             }
             Step::RemoveSite { site } => {
                 let (site, now) = (world.sites[*site].id, world.now);
-                world.both(async |store| store.remove_site(site, now).await).await?;
+                world.both(async |store| store.remove_site(site, now).await).await.map(drop)
             }
-            _ => unreachable!("no step of a site"),
-        }
-        Ok(())
-    }
-
-    async fn take_as_partner(&self, world: &mut World) -> Same {
-        match *self {
-            Step::AddPartner { slug, echo } => {
-                let partner = make::partner(&world.entropy, world.now, SLUGS[slug]);
-                let also = format!("https://{slug}.example/also").parse().unwrap();
-                let redirect_uris = [partner.redirect_uris, vec![also]].concat();
-                let partner = Partner { echo, redirect_uris, ..partner };
-                let added = world.both(async |store| store.add_partner(partner.clone()).await).await?;
-                if added == NewPartner::Added {
-                    world.partners[slug] = partner;
-                }
-            }
+            Step::AddPartner { slug, echo } => add_partner(world, *slug, *echo).await,
             Step::RotatePartner { slug } => {
-                let secret = Plain::<Credential>::generate(&world.entropy).hash();
-                let slug = SLUGS[slug].parse().unwrap();
-                world.both(async |store| store.set_partner_secret(&slug, secret).await).await?;
+                let (slug, secret) = (slug_of(*slug), Plain::<Credential>::generate(&world.entropy).hash());
+                world.both(async |store| store.set_partner_secret(&slug, secret).await).await.map(drop)
             }
             Step::RemovePartner { slug } => {
-                let (slug, now) = (SLUGS[slug].parse().unwrap(), world.now);
-                world.both(async |store| store.remove_partner(&slug, now).await).await?;
+                let (slug, now) = (slug_of(*slug), world.now);
+                world.both(async |store| store.remove_partner(&slug, now).await).await.map(drop)
             }
-            _ => unreachable!("no step of a partner"),
-        }
-        Ok(())
-    }
-
-    async fn take_as_source(&self, world: &mut World) -> Same {
-        match self {
-            Step::AddSource { username, sites } => {
-                let reach = match sites {
-                    Some(sites) => Reach::Only(sites.iter().map(|site| world.sites[*site].id).collect()),
-                    None => Reach::All,
-                };
-                let source = make::source(&world.entropy, world.now, USERNAMES[*username], reach);
-                world.both(async |store| store.add_source(source.clone()).await).await?;
-            }
+            Step::AddSource { username, sites } => add_source(world, *username, sites.as_deref()).await,
             Step::RemoveSource { username } => {
                 let username = USERNAMES[*username].parse().unwrap();
-                world.both(async |store| store.remove_source(&username).await).await?;
+                world.both(async |store| store.remove_source(&username).await).await.map(drop)
             }
-            _ => unreachable!("no step of a source"),
         }
-        Ok(())
     }
+}
+
+async fn add_user(world: &mut World, email: usize) -> Same {
+    let user = make::user(&world.entropy, world.now, EMAILS[email]);
+    let user = User { name: format!("Some {email}"), operator: email == 1, ..user };
+    let password = (email > 0).then(|| hash(0));
+    let added = world.both(async |store| store.add_user(user.clone(), password.clone()).await).await?;
+    if added == AddUser::Added {
+        world.users[email] = user;
+    }
+    Ok(())
+}
+
+/// Of a user who is there: nobody else can have shown a password.
+async fn start_session(world: &mut World, email: usize, seconds: u64) -> Same {
+    let email = world.email(email);
+    let Some((user, _)) = world.both(async |store| store.user_by_email(&email).await).await? else { return Ok(()) };
+    let hash = Plain::<Session>::generate(&world.entropy).hash();
+    let session = NewSession { hash, user: user.id, created: world.now, expires: world.after(seconds) };
+    world.both(async |store| store.start_session(session.clone()).await).await?;
+    world.sessions.push(hash);
+    Ok(())
+}
+
+async fn add_site(world: &World, site: usize, owners: &[usize]) -> Same {
+    let site = Site { created: world.now, ..world.sites[site].clone() };
+    let owners: Vec<_> = owners.iter().map(|owner| world.email(*owner)).collect();
+    world.both(async |store| store.add_site(site.clone(), &owners).await).await.map(drop)
+}
+
+async fn add_partner(world: &mut World, slug: usize, echo: bool) -> Same {
+    let partner = make::partner(&world.entropy, world.now, SLUGS[slug]);
+    let also = format!("https://{slug}.example/also").parse().unwrap();
+    let redirect_uris = [partner.redirect_uris, vec![also]].concat();
+    let partner = Partner { echo, redirect_uris, ..partner };
+    let added = world.both(async |store| store.add_partner(partner.clone()).await).await?;
+    if added == NewPartner::Added {
+        world.partners[slug] = partner;
+    }
+    Ok(())
+}
+
+async fn add_source(world: &World, username: usize, sites: Option<&[usize]>) -> Same {
+    let reach = match sites {
+        Some(sites) => Reach::Only(sites.iter().map(|site| world.sites[*site].id).collect()),
+        None => Reach::All,
+    };
+    let source = make::source(&world.entropy, world.now, USERNAMES[username], reach);
+    world.both(async |store| store.add_source(source.clone()).await).await.map(drop)
+}
+
+fn hash(password: usize) -> PasswordHash {
+    PasswordHash(PASSWORDS[password].into())
+}
+
+fn slug_of(slug: usize) -> Slug {
+    SLUGS[slug].parse().unwrap()
 }

@@ -1,5 +1,7 @@
 //! Lead commands of every kind, on few leads, with few addresses and keys.
 
+use std::fmt;
+
 use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
 use leadgate::model::{ChangeId, LeadId};
 use proptest::prelude::*;
@@ -31,11 +33,18 @@ enum Action {
 }
 
 /// What is to become of a field.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Field {
     name: &'static str,
     value: Value,
     if_absent: bool,
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joint = if self.if_absent { " unless set " } else { " " };
+        write!(f, "{}{joint}= {}", self.name, self.value)
+    }
 }
 
 /// An `Idempotency-Key`, and the request that came with it.

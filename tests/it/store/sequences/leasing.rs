@@ -86,7 +86,10 @@ pub async fn lease(world: &mut World, terms: &Terms) -> Same {
     // What they signalled counts for nothing here: each lease is the engine's own affair.
     for engine in &world.engines {
         engine.fixture.heard();
-        next_due_is_not_too_late(world, engine, &request).await?;
+        // Who has no room at all is told nothing of use: no subscription was looked at.
+        if terms.limit > 0 && terms.per_subscription > 0 {
+            next_due_is_not_too_late(world, engine, &request).await?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use leadgate::model::Scopes;
 use leadgate::model::oauth::{NewCode, NewTokens, PkceVerifier, Redemption, Rotation};
 use proptest::prelude::*;
 
-use super::world::{DOMAINS, EMAILS, SLUGS, Same, World, pick};
+use super::world::{DOMAINS, EMAILS, SLUGS, Same, World, often_the_first, pick};
 use crate::harness::make;
 
 /// Lives of codes and access tokens; a refresh token lives ten times as long as its access token.
@@ -13,26 +13,42 @@ const LIFE: u64 = 90;
 /// Something that is done with codes and tokens.
 #[derive(Debug, Clone)]
 pub enum Step {
-    Issue { partner: usize, site: usize, email: usize, narrow: bool, pkce: bool, again: Option<usize> },
-    Redeem { code: usize, by: Option<usize>, uri: usize, verifier: Option<u8> },
-    Rotate { token: usize, by: Option<usize>, narrow: Option<bool> },
+    Issue {
+        partner: usize,
+        site: usize,
+        email: usize,
+        narrow: bool,
+        pkce: bool,
+        again: Option<usize>,
+    },
+    /// The newest code, or another one; by whom it was issued to, or another; with what was asked for, or something else.
+    Redeem {
+        code: Option<usize>,
+        by: Option<usize>,
+        elsewhere: bool,
+        verifier: Option<u8>,
+    },
+    Rotate {
+        token: Option<usize>,
+        by: Option<usize>,
+        narrow: Option<bool>,
+    },
 }
 
 pub fn steps() -> impl Strategy<Value = Step> {
-    let (email, site, slug) = (0..EMAILS.len(), 0..DOMAINS.len(), 0..SLUGS.len());
+    let (email, site, slug) = (often_the_first(EMAILS.len()), often_the_first(DOMAINS.len()), 0..SLUGS.len());
     let number = || any::<u8>().prop_map(usize::from);
-    // The newest is asked for more often than any other.
-    let one = || prop_oneof![2 => Just(usize::MAX), 1 => number()];
+    let other = || prop::option::weighted(0.3, number());
     let seldom = |pool: std::ops::Range<usize>| prop::option::weighted(0.1, pool);
-    let uri = prop_oneof![5 => Just(0_usize), 1 => Just(1_usize)];
+    let elsewhere = prop::bool::weighted(0.2);
     let issued = (slug.clone(), site, email, prop::bool::weighted(0.3), prop::bool::weighted(0.3), seldom(0..10));
     prop_oneof![
         3 => issued.prop_map(|(partner, site, email, narrow, pkce, again)| {
-            Step::Issue { partner, site: site / 2, email: email / 2, narrow, pkce, again }
+            Step::Issue { partner, site, email, narrow, pkce, again }
         }),
-        4 => (one(), seldom(slug.clone()), uri, prop::option::weighted(0.3, 0..2_u8))
-            .prop_map(|(code, by, uri, verifier)| Step::Redeem { code, by, uri, verifier }),
-        4 => (one(), seldom(slug), prop::option::weighted(0.4, any::<bool>()))
+        4 => (other(), seldom(slug.clone()), elsewhere, prop::option::weighted(0.3, 0..2_u8))
+            .prop_map(|(code, by, elsewhere, verifier)| Step::Redeem { code, by, elsewhere, verifier }),
+        4 => (other(), seldom(slug), prop::option::weighted(0.4, any::<bool>()))
             .prop_map(|(token, by, narrow)| Step::Rotate { token, by, narrow }),
     ]
 }
@@ -52,9 +68,9 @@ impl Step {
                 world.both(async |store| store.issue_code(code.clone()).await).await?;
                 world.codes.push(code);
             }
-            Step::Redeem { code, by, uri, verifier: shown } => {
+            Step::Redeem { code, by, elsewhere, verifier: shown } => {
                 let Some(code) = newest_or(&world.codes, code) else { return Ok(()) };
-                let redemption = redemption(world, &code, by, uri, shown);
+                let redemption = redemption(world, &code, by, elsewhere, shown);
                 let tokens = redemption.tokens.clone();
                 let partner = redemption.partner;
                 let granted = world.both(async |store| store.redeem_code(redemption.clone()).await).await?;
@@ -80,16 +96,16 @@ impl Step {
     }
 }
 
-fn redemption(world: &World, code: &NewCode, by: Option<usize>, uri: usize, shown: Option<u8>) -> Redemption {
+fn redemption(world: &World, code: &NewCode, by: Option<usize>, elsewhere: bool, shown: Option<u8>) -> Redemption {
     let partner = by.map_or(code.partner, |by| world.partners[by].id);
     // What was asked for, unless the step says otherwise.
     let challenge = match shown {
         Some(number) => Some(verifier(number).challenge()),
         None => code.challenge.clone(),
     };
-    let redirect_uri = match uri {
-        0 => code.redirect_uri.as_str().to_owned(),
-        _ => "https://elsewhere.example/cb".into(),
+    let redirect_uri = match elsewhere {
+        false => code.redirect_uri.as_str().to_owned(),
+        true => "https://elsewhere.example/cb".into(),
     };
     Redemption { code: code.code, partner, redirect_uri, challenge, tokens: tokens(world), now: world.now }
 }
@@ -110,6 +126,6 @@ fn verifier(number: u8) -> PkceVerifier {
     number.to_string().repeat(43).parse().unwrap()
 }
 
-fn newest_or<T: Clone>(from: &[T], number: usize) -> Option<T> {
-    if number == usize::MAX { from.last().cloned() } else { pick(from, number) }
+fn newest_or<T: Clone>(from: &[T], other: Option<usize>) -> Option<T> {
+    other.map_or_else(|| from.last().cloned(), |other| pick(from, other))
 }
