@@ -1,5 +1,5 @@
 //! The store's suite: what its traits say, sentence by sentence. Each case is written once and stamped over every engine;
-//! files with an engine's name are about its own matters.
+//! files with an engine's name are about its own matters, and `sequences` compares the engines with each other.
 
 mod fixture;
 
@@ -16,6 +16,7 @@ mod postgres_plans;
 mod postgres_tls;
 mod purge;
 mod replay;
+mod sequences;
 mod sqlite_files;
 mod sqlite_line;
 mod subscriptions;
