@@ -57,7 +57,7 @@ pub struct Claim {
 
 /// So many deliveries of an answering subscription are held ready, as a multiple of its places: while the store
 /// commits, the receiver is kept busy.
-const AHEAD: usize = 8;
+const AHEAD: usize = 16;
 
 impl Limits {
     /// Whether the claim is good now.
@@ -196,7 +196,7 @@ mod tests {
                 assert!(LIMITS.may_hold(load, health, 0) <= 16);
             }
         }
-        assert_eq!(LIMITS.may_hold(Load::default(), Health::Answering, 1000), 128);
+        assert_eq!(LIMITS.may_hold(Load::default(), Health::Answering, 1000), 16 * AHEAD);
         assert_eq!(LIMITS.may_hold(Load { taken: 200, failing: 128 }, Health::Failing, 1000), 0);
     }
 }

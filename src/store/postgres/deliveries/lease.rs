@@ -59,9 +59,9 @@ struct Receiver {
 pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBatch> {
     let mut leasing = Leasing { tx, request, room: request.busy.clone(), served: Vec::new(), taken: Vec::new() };
     leasing.walk_the_line().await?;
-    leasing.stand_in_line().await?;
+    let next_due = leasing.stand_in_line().await?;
     // Nobody is passed over: a subscription without room here keeps its place in the line, since another node may have room.
-    Ok(LeaseBatch { next_due: leasing.next_due().await?, deliveries: leasing.taken, passed_over: Vec::new() })
+    Ok(LeaseBatch { next_due, deliveries: leasing.taken, passed_over: Vec::new() })
 }
 
 struct Leasing<'a> {
@@ -136,16 +136,19 @@ impl Leasing<'_> {
     }
 
     /// Puts those that were served where they now belong in the line. It never waits, since it may hold what others need.
-    async fn stand_in_line(&self) -> Result<()> {
+    /// Returns when the next falls due.
+    async fn stand_in_line(&self) -> Result<Option<Timestamp>> {
         if self.served.is_empty() {
-            return Ok(());
+            return self.next_due().await;
         }
         let sites: Vec<_> = self.served.iter().map(|(site, _)| *site).collect();
         let free_keys = locks::try_sites(self.tx, &sites).await?;
         let free: Vec<bool> = sites.iter().map(|site| free_keys.contains(&locks::of_site(*site))).collect();
         let ids: Vec<_> = self.served.iter().map(|(_, id)| *id).collect();
-        self.tx.run(STAND, params![ids, free, At(self.request.now)]).await?;
-        Ok(())
+        self.tx.make_ready(&[STAND, NEXT_IN_LINE]).await?;
+        let stand = params![ids, free, At(self.request.now)];
+        let (stood, next_due) = join!(biased; self.tx.run(STAND, stand), self.next_due());
+        stood.and(next_due)
     }
 
     /// When the next of those that have room falls due. Those without are the holder's own: it asks again when it has
