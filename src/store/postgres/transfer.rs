@@ -42,7 +42,7 @@ impl Target {
     pub(in crate::store) async fn open(server: &Server) -> Result<Self, TransferError> {
         let client = server.connect().await?;
         migrate::require_current(server, &client).await?;
-        // Waits a moment for those that are just going, as does the server for a copy that was killed.
+        // Waits a moment, until the server's lock_timeout: whoever has just ended, or was killed, is soon gone.
         match client.execute("SELECT pg_advisory_lock($1)", &[&IN_USE]).await {
             Ok(_) => {}
             Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
