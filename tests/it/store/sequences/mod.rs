@@ -34,7 +34,7 @@ use tokio::runtime::Runtime;
 use world::{Same, World};
 
 /// The seeds of the sequences that the suite runs.
-const SUITE: Range<u64> = 0..30;
+const SUITE: Range<u64> = 0..24;
 
 /// About how many steps a sequence has.
 const STEPS: usize = 60;
