@@ -21,7 +21,8 @@ pub(in crate::store::postgres) const DESTINATIONS: &str = "SELECT s.id, s.url, s
      JOIN subscriptions s ON s.site_uuid = wanted.site_uuid AND s.id = wanted.id
      WHERE s.paused_at IS NULL AND s.removed_at IS NULL";
 
-/// Leases what is due, of each subscription as much as there is room for.
+/// Leases what is due, of each subscription as much as there is room for. The joins are full ones for the same reason as in
+/// `finish`: they are done by hashing.
 pub(in crate::store::postgres) const LEASE: &str = "WITH due AS MATERIALIZED (
          SELECT d.seq, d.due_at
          FROM unnest($1::UUID[], $2::UUID[], $3::BIGINT[]) AS wanted (site_uuid, id, room)
@@ -39,7 +40,7 @@ pub(in crate::store::postgres) const LEASE: &str = "WITH due AS MATERIALIZED (
      )
      SELECT leased.id, leased.site_uuid, leased.partner_id, leased.subscription_id, leased.lead_id, leased.action,
             leased.changed_at, leased.attempts, bodies.body
-     FROM leased JOIN bodies USING (seq) JOIN due USING (seq)
+     FROM leased FULL JOIN bodies USING (seq) FULL JOIN due USING (seq)
      ORDER BY due.due_at, due.seq";
 
 /// A subscription that is to be served, and how much it may have.
