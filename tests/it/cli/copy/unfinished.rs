@@ -26,7 +26,8 @@ fn many_leads() -> Home {
 }
 
 fn on(database: &Database) -> Home {
-    Home::new().with("LEADGATE_DATABASE_URL", database.url_text()).with("LEADGATE_SECRET_KEY", "5e".repeat(32))
+    let home = Home::new().with("LEADGATE_DATABASE_URL", database.url_text());
+    home.with("LEADGATE_SECRET_KEY", "5e".repeat(32)).with("LEADGATE_LISTEN", "127.0.0.1:0")
 }
 
 fn assert_nobody_serves(database: &Database) {
@@ -63,7 +64,7 @@ async fn a_copy_that_was_killed_is_continued_where_it_was() {
 
     let document = home.document(&command);
     assert_eq!((&document["rows"], &document["copied"]), (&json!(12_001), &json!(7_000)));
-    let mut gateway = on(&database).with("LEADGATE_LISTEN", "127.0.0.1:0").start("serve");
+    let mut gateway = on(&database).start("serve");
     gateway.reports("serving");
     assert_eq!(gateway.terminate(), Some(0));
 }
