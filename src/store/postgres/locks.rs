@@ -46,28 +46,21 @@ pub(super) fn of_site(site: SiteId) -> i64 {
     key("site", &[site.as_bytes()])
 }
 
-/// The statement that [`share_sites`] runs.
-pub(super) const SHARE: &str = "SELECT pg_advisory_xact_lock_shared(key) FROM unnest($1::BIGINT[]) AS key";
-
 /// Keeps who receives a site's deliveries as it is.
 pub(super) async fn share_sites(tx: &Tx, sites: &[SiteId]) -> Result<()> {
-    lock_all(tx, SHARE, in_order(sites.iter().copied().map(of_site))).await
+    take_all(tx, Patience::Enough, sites.iter().copied().map(of_site), []).await.map(|_| ())
 }
 
 /// Waits for all that adds to these sites' deliveries, and keeps it waiting.
 pub(super) async fn take_sites(tx: &Tx, sites: &[SiteId]) -> Result<()> {
-    lock_all(tx, TAKE, in_order(sites.iter().copied().map(of_site))).await
+    take_all(tx, Patience::Enough, [], sites.iter().copied().map(of_site)).await.map(|_| ())
 }
 
 /// Makes sure that nobody else makes anything of these sites due, if that can be had without waiting. Returns the sites'
 /// keys for which it can.
-pub(super) async fn try_sites(tx: &Tx, sites: &[SiteId]) -> Result<Vec<i64>> {
-    let sql = "SELECT key FROM unnest($1::BIGINT[]) AS key WHERE pg_try_advisory_xact_lock(key)";
-    let keys = in_order(sites.iter().copied().map(of_site));
-    tx.all(sql, params![keys], |row| row.try_get("key")).await
+pub(super) async fn try_sites(tx: &Tx, sites: &[SiteId]) -> Result<HashSet<i64>> {
+    take_all(tx, Patience::None, [], sites.iter().copied().map(of_site)).await
 }
-
-const TAKE: &str = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::BIGINT[]) AS key";
 
 /// Whether to wait for locks that others hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +127,7 @@ pub(super) async fn take_lanes(tx: &Tx, leads: &[(SiteId, LeadId)]) -> Result<()
 
 /// Takes an authorization request: it can be approved once.
 pub(super) async fn take_flow(tx: &Tx, flow: FlowId) -> Result<()> {
-    lock_all(tx, TAKE, vec![key("flow", &[flow.as_bytes()])]).await
+    take_all(tx, Patience::Enough, [], [key("flow", &[flow.as_bytes()])]).await.map(|_| ())
 }
 
 /// Whether nobody else is purging.
@@ -146,13 +139,6 @@ pub(super) async fn try_purge(db: &Db) -> Result<bool> {
 /// Waits until nobody else is purging.
 pub(super) async fn take_purge(db: &Db) -> Result<()> {
     db.run("SELECT pg_advisory_xact_lock($1)", params![PURGE]).await.map(|_| ())
-}
-
-async fn lock_all(tx: &Tx, sql: &str, keys: Vec<i64>) -> Result<()> {
-    if !keys.is_empty() {
-        tx.run(sql, params![keys]).await?;
-    }
-    Ok(())
 }
 
 fn in_order(keys: impl IntoIterator<Item = i64>) -> Vec<i64> {

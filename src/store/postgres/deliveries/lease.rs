@@ -15,7 +15,7 @@ use tokio_postgres::Row;
 use super::due::{self, DESTINATIONS, LEASE, Wanted};
 use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased};
 use crate::model::{SiteId, SubscriptionId, Timestamp};
-use crate::store::postgres::locks;
+use crate::store::postgres::locks::{self, Patience};
 use crate::store::postgres::statements::{RowResult, params};
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::{At, at, rows};
@@ -116,7 +116,7 @@ impl Leasing<'_> {
         }
         let (tx, request) = (self.tx, self.request);
         let sites: Vec<_> = wanted.iter().map(|wanted| wanted.site).collect();
-        tx.make_ready(&[locks::SHARE, DESTINATIONS, LEASE]).await?;
+        tx.make_ready(&[locks::take_all_statement(Patience::Enough), DESTINATIONS, LEASE]).await?;
         let (shared, destinations, due) = join!(
             biased;
             locks::share_sites(tx, &sites),
