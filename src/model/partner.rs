@@ -175,6 +175,7 @@ mod tests {
             "",
             "/cb",
             "https:///cb",
+            "https:/u:p@p.example/://",
             "ftp://p.example/",
             "https://p.example/#x",
             "https://u:p@p.example/",

@@ -6,16 +6,20 @@ use url::Url;
 /// backslashes, of at most 2,048 characters. The URL standard would strip or repair those; a URL that needs repair is
 /// not what its sender meant.
 pub fn parse(text: &str) -> Option<Url> {
+    let (scheme, rest) = text.split_once("://")?;
+    // `http:/a@b://c` has its first `://` elsewhere, and the URL standard would add the slash.
+    if !["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web)) {
+        return None;
+    }
     let repaired = text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '\\' | '#'));
-    let authority = text.split_once("://")?.1.split(['/', '?']).next()?;
+    let authority = rest.split(['/', '?']).next()?;
     if repaired || authority.is_empty() || authority.contains('@') || text.chars().count() > 2048 {
         return None;
     }
     let url = Url::parse(text).ok()?;
     // The URL standard lets through what no HTTP request can be addressed to.
     url.as_str().parse::<http::Uri>().ok()?;
-    let web = matches!(url.scheme(), "http" | "https") && url.has_host() && url.port() != Some(0);
-    web.then_some(url)
+    (url.has_host() && url.port() != Some(0)).then_some(url)
 }
 
 /// Host and port as people read them; the scheme's own port is left out.
