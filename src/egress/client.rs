@@ -14,6 +14,7 @@ use url::Host;
 use super::answer::{Answer, Beginning};
 use super::error::{AllForbidden, SendError};
 use super::guard::Guard;
+use super::ports::is_for_receivers;
 use super::tls;
 use crate::model::subscription::DestinationUrl;
 use crate::model::time::after;
@@ -85,7 +86,7 @@ impl Client {
         body: Bytes,
         within: Duration,
     ) -> Result<Answer, SendError> {
-        self.check_literal(to)?;
+        self.check(to)?;
         let status = AtomicU16::new(0);
         let clock = self.guard.clock();
         let deadline = after(clock.now(), within);
@@ -99,8 +100,12 @@ impl Client {
         }
     }
 
-    /// Connections to an address in the URL itself are opened without asking the resolver.
-    fn check_literal(&self, to: &DestinationUrl) -> Result<(), SendError> {
+    /// What is known without a look-up. Connections to an address in the URL itself are opened without asking the resolver, so
+    /// it is judged here.
+    fn check(&self, to: &DestinationUrl) -> Result<(), SendError> {
+        if !is_for_receivers(to.port()) {
+            return Err(SendError::ForbiddenPort);
+        }
         let allowed = match to.host() {
             Host::Ipv4(address) => self.guard.allows(address.into()),
             Host::Ipv6(address) => self.guard.allows(address.into()),

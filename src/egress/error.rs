@@ -12,6 +12,9 @@ pub enum SendError {
     /// The host has no address that may be reached.
     #[error("this address may not be reached")]
     Forbidden,
+    /// The port is another service's.
+    #[error("this port may not be reached: other services than receivers listen there")]
+    ForbiddenPort,
     /// The host name does not resolve.
     #[error("the host name cannot be resolved")]
     Dns,

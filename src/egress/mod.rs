@@ -6,6 +6,7 @@ mod client;
 mod error;
 mod guard;
 mod lookups;
+mod ports;
 mod public;
 mod resolve;
 mod tls;
