@@ -24,6 +24,8 @@ use crate::model::{Clock, Entropy};
 use crate::store::{self, OpenError, Purpose, StoreError};
 use crate::telemetry::{self, Metrics};
 
+use server::Bounds;
+
 pub use keys::KeyError;
 pub use office::{admin, examine, migrate};
 
@@ -113,24 +115,27 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let passwords = Passwords::new(cores);
-    let gateway = Arc::new(Gateway { store, keys, clock, entropy, guard, passwords, policy: policy(&settings) });
+    let policy = policy(&settings);
+    let gateway = Arc::new(Gateway { store, keys, clock: clock.clone(), entropy, guard, passwords, policy });
 
     let metrics = Metrics::new();
     let shutdown = CancellationToken::new();
     let app = App { gateway: gateway.clone(), settings: Arc::new(http_settings(&settings)) };
     let router = metrics.clone().around(http::router(app));
+    let callers = bounds(&settings, shares.callers);
     let mut tasks = vec![
         tokio::spawn(background::mirror(driver.stats(), metrics.clone(), shutdown.clone())),
         tokio::spawn(background::keep_tidy(gateway.clone(), shutdown.clone())),
         tokio::spawn(driver.run(shutdown.clone())),
-        tokio::spawn(server::serve(listener, router, shares.callers, shutdown.clone())),
+        tokio::spawn(server::serve(listener, router, callers, clock.clone(), shutdown.clone())),
     ];
     if let Some(listener) = metrics_listener {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "serving metrics");
         }
         let page = telemetry::page(metrics);
-        tasks.push(tokio::spawn(server::serve(listener, page, METRICS_CONNECTIONS, shutdown.clone())));
+        let readers = Bounds { all: METRICS_CONNECTIONS, of_one_peer: METRICS_CONNECTIONS, trusted: vec![] };
+        tasks.push(tokio::spawn(server::serve(listener, page, readers, clock, shutdown.clone())));
     }
     Ok(Running { address, gateway, shutdown, tasks })
 }
@@ -172,6 +177,11 @@ fn delivery_policy(settings: &Settings, max_in_flight: usize) -> delivery::Polic
         max_in_flight,
         ..delivery::Policy::default()
     }
+}
+
+/// One peer may have half of all connections: whatever it does with them, there is room for others.
+fn bounds(settings: &Settings, all: usize) -> Bounds {
+    Bounds { all, of_one_peer: all.div_ceil(2), trusted: settings.trusted_proxies.clone() }
 }
 
 fn http_settings(settings: &Settings) -> HttpSettings {

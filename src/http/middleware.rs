@@ -1,4 +1,5 @@
-//! Around every request: an id that joins the caller's answer to the operator's log, and a net for panics.
+//! Around every request: an id that joins the caller's answer to the operator's log, a limit to the patience with slow
+//! bodies, and a net for panics.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,8 +13,8 @@ use ipnet::IpNet;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use super::App;
 use super::error::ApiError;
+use super::{App, body};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -35,6 +36,7 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
         request.extensions_mut().insert(client);
     }
     let client = client.map(|ClientAddress(address)| tracing::field::display(address));
+    let request = request.map(|body| body::timed(body, &app.gateway.clock));
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), client);
     let secure = app.settings.secure;
     async move {

@@ -1,4 +1,9 @@
-//! The HTTP server: accepts connections, bounds how slowly a client may send a head or take an answer, and stops cleanly.
+//! The HTTP server: accepts connections as long as there are places, bounds how slowly a client may send a head or take an
+//! answer, and stops cleanly.
+
+mod arriving;
+mod places;
+mod timer;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,13 +14,18 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::model::Clock;
+use arriving::Arriving;
+pub use places::Bounds;
+use places::{Place, Places};
+use timer::ByClock;
 
 /// How long a client may take to send the head of a request (slow-loris).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,11 +40,19 @@ const MAX_HEAD: usize = 64 * 1024;
 /// How long requests under way may go on once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves `router` on `listener` until `shutdown`, then finishes the requests under way. At most `connections` are open at
-/// once; more wait in the system's queue.
-pub async fn serve(listener: TcpListener, router: Router, connections: usize, shutdown: CancellationToken) {
+/// Serves `router` on `listener` until `shutdown`, then finishes the requests under way. `bounds` says how many connections
+/// may be open at once; `clock` times how long a head may take.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(connections));
+    let places = Places::new(bounds);
+    let mut builder = http1::Builder::new();
+    builder.timer(ByClock::new(clock)).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -44,16 +62,16 @@ pub async fn serve(listener: TcpListener, router: Router, connections: usize, sh
             Ok((stream, peer)) => {
                 let place = tokio::select! {
                     () = shutdown.cancelled() => break,
-                    place = room.clone().acquire_owned() => place.expect("the semaphore is never closed"),
+                    place = places.enter(peer.ip()) => place,
                 };
-                let connection = graceful.watch(connection(stream, peer, router.clone()));
-                tokio::spawn(async move {
-                    // Broken connections are the client's business.
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "connection ended early");
+                match place {
+                    Some(place) => {
+                        let gone = place.gone();
+                        let connection = connection(&builder, stream, peer, router.clone(), place);
+                        tokio::spawn(attend(graceful.watch(connection), gone));
                     }
-                    drop(place);
-                });
+                    None => tracing::debug!(%peer, "refused a connection: its peer has its share"),
+                }
             }
             Err(error) => {
                 // Out of file descriptors, most likely: give others time to close some.
@@ -68,27 +86,44 @@ pub async fn serve(listener: TcpListener, router: Router, connections: usize, sh
     }
 }
 
-/// One connection: each of its requests learns the peer's address.
+/// Serves a connection to its end, or until its place is needed.
+async fn attend(connection: impl Future<Output = hyper::Result<()>>, gone: CancellationToken) {
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            // Broken connections are the client's business.
+            tracing::debug!(%error, "connection ended early");
+        },
+        () = gone.cancelled() => tracing::debug!("a connection that kept waiting made room for another"),
+    }
+}
+
+/// One connection: each of its requests learns the peer's address, and its place learns who waits for whom.
 fn connection(
+    builder: &http1::Builder,
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-) -> http1::Connection<TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>, impl HttpService> {
+    place: Place,
+) -> http1::Connection<TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>, impl HttpService + use<>> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
+    let place = Arc::new(place);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(axum::body::Body::new);
+        place.works();
+        let mut request = request.map(|body| Arriving::body(body, &place));
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        let (answer, place) = (router.clone().oneshot(request), place.clone());
+        async move {
+            let answer = answer.await;
+            // Now it is for the client to take the answer, and to ask for something else.
+            place.waits();
+            answer
+        }
     });
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STALL_TIMEOUT));
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+    builder.serve_connection(TokioIo::new(Box::pin(stream)), service)
 }
 
 /// What hyper serves: axum's router, seen from below.
