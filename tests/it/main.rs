@@ -1,6 +1,7 @@
 //! The specification: what Leadgate does, seen from outside.
 
 mod api;
+mod attack;
 mod cli;
 mod crash;
 mod delivery;

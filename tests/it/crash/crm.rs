@@ -57,6 +57,12 @@ impl Crm {
         crm
     }
 
+    /// The same with a variable in the gateways' environment.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.home = self.home.with(name, value);
+        self
+    }
+
     async fn subscribe(&self, url: &str) {
         let keys = Keyring::parse(KEY).unwrap();
         let store = store::open(&self.database, Purpose::Command).await.unwrap();

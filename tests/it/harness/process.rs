@@ -40,7 +40,18 @@ impl Home {
 
     /// The program with these arguments, separated by white space.
     pub fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_leadgate"));
+        self.prepare(Command::new(env!("CARGO_BIN_EXE_leadgate")), arguments)
+    }
+
+    /// The same, which may have only so many files and connections open.
+    pub fn limited_to(&self, descriptors: usize, arguments: &str) -> Command {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_leadgate")]);
+        self.prepare(shell, arguments)
+    }
+
+    fn prepare(&self, mut command: Command, arguments: &str) -> Command {
         let ours = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("LEADGATE_"));
         ours.for_each(|name| {
             command.env_remove(name);
