@@ -24,6 +24,7 @@ mod sites;
 mod sources;
 mod statements;
 mod subscriptions;
+mod throttle;
 mod tls;
 mod transaction;
 mod transfer;
