@@ -26,7 +26,7 @@ use crate::store::{self, OpenError, Purpose, StoreError};
 use crate::telemetry::{self, Metrics};
 
 pub use keys::KeyError;
-pub use office::{admin, examine, migrate};
+pub use office::{admin, examine, migrate, rekey};
 
 /// How long stopping may take. Supervisors kill what takes longer than 10 s.
 const STOP_LIMIT: Duration = Duration::from_secs(9);

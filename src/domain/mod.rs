@@ -9,6 +9,7 @@ pub mod leads;
 pub mod login;
 pub mod oauth;
 pub mod passwords;
+pub mod rekey;
 pub mod subscriptions;
 
 use std::sync::Arc;

@@ -14,12 +14,14 @@ use crate::harness::{Answer, Gate, PASSWORD, answer};
 pub struct Visitor<'g> {
     gate: &'g Gate,
     pub cookies: BTreeMap<String, String>,
+    /// Where a proxy says that it is.
+    address: Option<&'static str>,
 }
 
 impl<'g> Visitor<'g> {
     /// With a browser that has never been here.
     pub fn new(gate: &'g Gate) -> Self {
-        Self { gate, cookies: BTreeMap::new() }
+        Self { gate, cookies: BTreeMap::new(), address: None }
     }
 
     /// With a session, as if logged in before.
@@ -30,7 +32,12 @@ impl<'g> Visitor<'g> {
         let new = NewSession { hash: session.hash(), user: user.id, created, expires };
         gate.store.start_session(new).await.unwrap();
         let cookies = BTreeMap::from([("leadgate_session".to_owned(), session.expose().to_owned())]);
-        Self { gate, cookies }
+        Self { gate, cookies, address: None }
+    }
+
+    /// The same browser at another address, as a proxy tells.
+    pub fn from(self, address: &'static str) -> Self {
+        Self { address: Some(address), ..self }
     }
 
     /// The same browser, whose requests go to another node from now on.
@@ -76,7 +83,12 @@ impl<'g> Visitor<'g> {
 
     async fn send(&mut self, request: RequestBuilder) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = answer(request.header("cookie", cookies.join("; "))).await;
+        let request = request.header("cookie", cookies.join("; "));
+        let request = match self.address {
+            Some(address) => request.header("x-forwarded-for", address),
+            None => request,
+        };
+        let answer = answer(request).await;
         for set in answer.headers.get_all("set-cookie") {
             let (pair, rest) = set.to_str().unwrap().split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();
