@@ -11,6 +11,7 @@ use serde_json::json;
 use super::door::{Door, assert_page, pair};
 use super::visitor::{Form, SentBack, Visitor};
 use crate::harness::engine::Engine;
+use crate::harness::process::Home;
 use crate::harness::{Gate, JsonBody, PASSWORD, answer, keyed, on_every_engine};
 
 on_every_engine!(forms_and_cookies_of_the_old_key_stay_good_until_it_is_taken_away);
@@ -55,6 +56,8 @@ async fn forms_and_cookies_of_the_old_key_stay_good_until_it_is_taken_away() {
     SentBack::read(&browser.approve(&consent).await).code();
     let renewed = browser.cookies;
 
+    let home = Home::new().with("LEADGATE_DATABASE_URL", door.gate.data.url());
+    home.with("LEADGATE_SECRET_KEY", format!("{NEW},{OLD}")).document("rekey");
     let door = door.restarted(NEW).await;
     let mut browser = door.with_cookies(&cookies);
     assert_page(&browser.approve(&consent).await, 403);

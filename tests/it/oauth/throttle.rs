@@ -20,7 +20,7 @@ on_every_engine!(
     oauth_036_an_address_that_guesses_at_many_accounts_waits,
     oauth_036_a_browser_that_is_known_is_not_locked_out_by_others,
     oauth_036_a_known_browser_has_its_own_limit_and_none_after_a_new_password,
-    oauth_036_forwarded_addresses_count_only_behind_a_listed_proxy,
+    oauth_036_118_forwarded_addresses_count_only_behind_a_listed_proxy,
     oauth_068_wrong_secrets_are_throttled_whether_right_or_not,
     oauth_068_what_is_right_is_not_counted_and_a_stranger_elsewhere_stops_nobody,
     oauth_068_an_address_that_guesses_at_many_clients_waits,
@@ -209,7 +209,7 @@ async fn oauth_036_a_known_browser_has_its_own_limit_and_none_after_a_new_passwo
     assert_page(&attempt(&mut other, &page, KIM, "another password").await, 429);
 }
 
-async fn oauth_036_forwarded_addresses_count_only_behind_a_listed_proxy() {
+async fn oauth_036_118_forwarded_addresses_count_only_behind_a_listed_proxy() {
     for (proxy, expected) in [("127.0.0.0/8", 303), ("192.0.2.0/24", 429)] {
         let door = Door::open_with(|settings| {
             narrow(settings);

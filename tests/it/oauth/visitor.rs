@@ -12,7 +12,9 @@ use crate::harness::{Answer, Gate, PASSWORD, answer};
 
 /// Somebody at a browser.
 pub struct Visitor<'g> {
-    gate: &'g Gate,
+    http: &'g reqwest::Client,
+    /// What paths are appended to.
+    base: String,
     pub cookies: BTreeMap<String, String>,
     /// Where a proxy says that it is.
     address: Option<&'static str>,
@@ -21,7 +23,12 @@ pub struct Visitor<'g> {
 impl<'g> Visitor<'g> {
     /// With a browser that has never been here.
     pub fn new(gate: &'g Gate) -> Self {
-        Self { gate, cookies: BTreeMap::new(), address: None }
+        Self::at_url(&gate.http, &gate.url(""))
+    }
+
+    /// The same with a gateway in another process.
+    pub fn at_url(http: &'g reqwest::Client, base: &str) -> Self {
+        Self { http, base: base.to_owned(), cookies: BTreeMap::new(), address: None }
     }
 
     /// With a session, as if logged in before.
@@ -32,7 +39,7 @@ impl<'g> Visitor<'g> {
         let new = NewSession { hash: session.hash(), user: user.id, created, expires };
         gate.store.start_session(new).await.unwrap();
         let cookies = BTreeMap::from([("leadgate_session".to_owned(), session.expose().to_owned())]);
-        Self { gate, cookies, address: None }
+        Self { cookies, ..Self::new(gate) }
     }
 
     /// The same browser at another address, as a proxy tells.
@@ -42,20 +49,20 @@ impl<'g> Visitor<'g> {
 
     /// The same browser, whose requests go to another node from now on.
     pub fn at(self, gate: &'g Gate) -> Self {
-        Self { gate, ..self }
+        Self { http: &gate.http, base: gate.url(""), ..self }
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {
-        self.send(self.gate.get(path)).await
+        self.request(Method::GET, path).await
     }
 
     pub async fn request(&mut self, method: Method, path: &str) -> Answer {
-        self.send(self.gate.request(method, path)).await
+        self.send(self.to(method, path)).await
     }
 
     pub async fn submit(&mut self, form: &Form) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
-        let request = self.gate.post(&form.action);
+        let request = self.to(Method::POST, &form.action);
         self.send(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
     }
 
@@ -79,6 +86,10 @@ impl<'g> Visitor<'g> {
 
     pub async fn deny(&mut self, consent: &Answer) -> Answer {
         self.submit(&Form::of(consent, "decision").with("decision", "deny")).await
+    }
+
+    fn to(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
     }
 
     async fn send(&mut self, request: RequestBuilder) -> Answer {
