@@ -10,7 +10,6 @@ mod deliveries;
 mod dial;
 mod directory;
 mod error;
-mod key_check;
 mod leads;
 mod locks;
 mod migrate;
@@ -20,11 +19,13 @@ mod partitions;
 mod partners;
 mod pool;
 mod purge;
+mod secrets;
 mod server;
 mod sites;
 mod sources;
 mod statements;
 mod subscriptions;
+mod throttle;
 mod tls;
 mod transaction;
 mod transfer;
@@ -44,12 +45,11 @@ use self::news::{Line, News};
 use self::pool::Pool;
 pub use self::server::Server;
 use self::statements::params;
-use self::transaction::Durability::{Full, Relaxed};
+use self::transaction::Durability::Relaxed;
 use self::transaction::write;
 pub(super) use self::transfer::Target;
 use super::{OpenError, Purpose, Result, Signals, Store, StoreError};
 use crate::model::Timestamp;
-use crate::model::seal::Sealed;
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
@@ -144,14 +144,6 @@ impl Store for PostgresStore {
         let dropped = self.care_for_partitions(now, finished_before).await?;
         let deleted: Result<usize> = write!(self, Relaxed, tx => purge::purge(&tx, now, finished_before, limit));
         Ok(dropped + deleted?)
-    }
-
-    async fn key_check(&self) -> Result<Option<Sealed>> {
-        key_check::read(&self.database.read().await?).await
-    }
-
-    async fn set_key_check(&self, check: Sealed) -> Result<()> {
-        write!(self, Full, tx => key_check::write_first(&tx, &check))
     }
 
     async fn close(&self) {
