@@ -52,7 +52,8 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let places = Places::new(bounds);
     let mut builder = http1::Builder::new();
-    builder.timer(ByClock::new(clock)).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    builder.timer(ByClock::new(clock)).header_read_timeout(HEAD_TIMEOUT);
+    builder.max_header_size(MAX_HEAD).max_buf_size(MAX_HEAD);
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,

@@ -110,7 +110,7 @@ async fn odd_methods_and_targets_do_nothing() {
         ("GET //elsewhere.example/ HTTP/1.1", 404),
         ("GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1", 404),
         ("GET /assets/../../etc/passwd HTTP/1.1", 404),
-        ("GET healthz HTTP/1.1", 400),
+        ("GET healthz HTTP/1.1", 404),
         ("GET /healthz HTTP/3.0", 400),
         ("GET /healthz", 400),
         ("GET  /healthz HTTP/1.1", 400),
