@@ -25,6 +25,7 @@ mod sources;
 mod statements;
 mod subscriptions;
 mod tls;
+mod tokens;
 mod transaction;
 mod transfer;
 mod users;

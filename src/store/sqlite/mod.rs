@@ -20,6 +20,7 @@ mod sites;
 mod sources;
 mod statements;
 mod subscriptions;
+mod tokens;
 mod transfer;
 mod users;
 mod values;
