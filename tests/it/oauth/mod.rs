@@ -1,6 +1,7 @@
 //! OAuth: the checklist of what a first-rate authorization server does, each line a test of its number.
 
 mod authorize;
+mod bearer;
 mod clients;
 mod codes;
 mod door;
@@ -8,6 +9,7 @@ mod introspection;
 mod metadata;
 mod nodes;
 mod pages;
+mod races;
 mod refresh;
 mod request;
 mod revocation;
