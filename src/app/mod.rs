@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::delivery::{self, Driver, DriverParts};
+use crate::domain::guesses::Limits;
 use crate::domain::passwords::Passwords;
 use crate::domain::{Gateway, Policy};
 use crate::egress::{Client, ClientError, Guard, Resolve};
@@ -25,7 +26,7 @@ use crate::store::{self, OpenError, Purpose, StoreError};
 use crate::telemetry::{self, Metrics};
 
 pub use keys::KeyError;
-pub use office::{admin, examine, migrate};
+pub use office::{admin, examine, migrate, rekey};
 
 /// How long stopping may take. Supervisors kill what takes longer than 10 s.
 const STOP_LIMIT: Duration = Duration::from_secs(9);
@@ -93,6 +94,10 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let cannot_listen = |cause| StartError::Listen { address: settings.listen, cause };
     let address = listener.local_addr().map_err(cannot_listen)?;
     let settings = settings.bound_to(address);
+    if settings.public_url.is_exposed() {
+        let public_url = settings.public_url.as_str();
+        tracing::warn!(public_url, "passwords and tokens travel unencrypted: set public_url to an https URL");
+    }
     let metrics_listener = match settings.metrics_listen {
         Some(address) => Some(listen(address).await?),
         None => None,
@@ -160,6 +165,7 @@ fn policy(settings: &Settings) -> Policy {
         access_token_ttl: settings.oauth.access_token_ttl,
         refresh_token_ttl: settings.oauth.refresh_token_ttl,
         code_ttl: settings.oauth.code_ttl,
+        guesses: Limits { per_account: settings.throttle.per_account, per_address: settings.throttle.per_address },
         retention: settings.delivery.retention,
     }
 }

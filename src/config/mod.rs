@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 use crate::model::seal::Keyring;
+use crate::model::throttle::Limit;
 use crate::store::DatabaseUrl;
 
 pub use error::SettingsError;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// Lives of codes and tokens.
     pub oauth: OAuthSettings,
+    /// How often somebody may be wrong.
+    pub throttle: ThrottleSettings,
 }
 
 /// How leads go out.
@@ -69,6 +72,15 @@ pub struct OAuthSettings {
     pub code_ttl: Duration,
 }
 
+/// How often a password or secret may be wrong.
+#[derive(Debug, Clone)]
+pub struct ThrottleSettings {
+    /// For one account.
+    pub per_account: Limit,
+    /// For one address.
+    pub per_address: Limit,
+}
+
 /// `public_url`: http or https with a host, and nothing else: the pages' links begin at the root of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(String);
@@ -91,6 +103,18 @@ impl PublicUrl {
     /// The URL, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether passwords and tokens travel where others can read them: by plain http, to another machine.
+    pub fn is_exposed(&self) -> bool {
+        let url = Url::parse(&self.0).expect("it was parsed");
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        !self.is_https() && !loopback
     }
 
     /// Whether browsers come by https.
@@ -119,6 +143,7 @@ impl Settings {
             metrics_listen: reader.text("metrics_listen", address, |text| text.parse().ok())?,
             delivery: DeliverySettings::read(&reader)?,
             oauth: OAuthSettings::read(&reader)?,
+            throttle: ThrottleSettings::read(&reader)?,
         })
     }
 
@@ -177,6 +202,16 @@ impl OAuthSettings {
             access_token_ttl: reader.duration("oauth.access_token_ttl", "a duration from 1m to 24h", MINUTE..=DAY)?,
             refresh_token_ttl: reader.duration("oauth.refresh_token_ttl", refresh, HOUR..=3650 * DAY)?,
             code_ttl: reader.duration("oauth.code_ttl", "a duration from 1s to 10m", SECOND..=10 * MINUTE)?,
+        })
+    }
+}
+
+impl ThrottleSettings {
+    fn read(reader: &Reader) -> Result<Self, SettingsError> {
+        let expected = "a number from 1 to 10000 and a duration from 10s to 24h, such as 10/10m";
+        Ok(Self {
+            per_account: reader.required("throttle.per_account", expected, values::limit)?,
+            per_address: reader.required("throttle.per_address", expected, values::limit)?,
         })
     }
 }

@@ -66,6 +66,19 @@ fn the_public_url_has_no_slash_at_its_end_and_follows_the_listener() {
 }
 
 #[test]
+fn plain_http_is_for_this_machine() {
+    let exposed = |url: &str| PublicUrl::parse(url).unwrap().is_exposed();
+    for url in ["http://leads.example.com", "http://192.0.2.1:8080", "http://[2001:db8::1]", "http://notlocalhost"] {
+        assert!(exposed(url), "{url}");
+    }
+    for url in
+        ["https://leads.example.com", "http://127.0.0.1:8080", "http://[::1]", "http://localhost", "http://a.localhost"]
+    {
+        assert!(!exposed(url), "{url}");
+    }
+}
+
+#[test]
 fn what_is_unknown_is_named() {
     assert!(refusal("lisen = \"x\"", &[]).starts_with("unknown setting lisen in /"));
     assert!(refusal("[delivery]\ntimeuot = \"2s\"", &[]).contains("unknown setting delivery.timeuot"));
@@ -99,6 +112,11 @@ fn a_bad_value_is_named_with_its_source_and_what_is_expected() {
         ("oauth.access_token_ttl", "2d"),
         ("oauth.refresh_token_ttl", "1s"),
         ("oauth.code_ttl", "1h"),
+        ("throttle.per_account", "10"),
+        ("throttle.per_account", "0/10m"),
+        ("throttle.per_account", "10/10"),
+        ("throttle.per_address", "10001/10m"),
+        ("throttle.per_address", "10/9s"),
     ] {
         let message = fault(&variable(key), bad);
         assert!(message.starts_with(&format!("{key} (from {})", variable(key))), "{message}");

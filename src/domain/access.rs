@@ -1,12 +1,15 @@
 //! Who calls, and what for: bearer tokens (API.md §2) and sources' Basic credentials (§4).
 
+use std::net::IpAddr;
+
 use crate::model::lead::Origin;
 use crate::model::oauth::AccessGrant;
 use crate::model::scope::Scope;
 use crate::model::source::{Source, Username};
-use crate::model::token::{Access, Credential, Plain};
+use crate::model::token::{Access, Plain};
 use crate::model::{PartnerId, SiteId};
 
+use super::guesses::{Credential, Guess, Throttled};
 use super::{Gateway, StoreError};
 
 /// Why a caller is turned away.
@@ -21,6 +24,9 @@ pub enum AccessError {
     /// User name or password are wrong.
     #[error("wrong user name or password")]
     WrongCredentials,
+    /// Too many passwords were wrong.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// The site does not exist, or is none of the caller's: the two look alike.
     #[error("site not found")]
     SiteNotFound,
@@ -77,13 +83,26 @@ impl Gateway {
     }
 
     /// Admits a source to send leads to `site`. `candidates` are the readings of its Basic credentials: clients
-    /// disagree on whether they are form-encoded.
+    /// disagree on whether they are form-encoded. `address` is where it calls from.
     pub async fn admit_source(
         &self,
-        candidates: impl Iterator<Item = (&str, &str)>,
+        candidates: impl Iterator<Item = (&str, &str)> + Clone,
         site: &str,
+        address: IpAddr,
     ) -> Result<Sender, AccessError> {
-        let source = self.source(candidates).await?.ok_or(AccessError::WrongCredentials)?;
+        let names = candidates.clone().map(|(name, _)| name);
+        let guess = Guess::at_credential(self, Credential::SourcePassword, names, address);
+        // Side by side: the right password, which nearly all have, costs no round trip more.
+        let (allowed, named) = tokio::join!(self.may_guess(&guess), self.sources_named(candidates));
+        let named = named?;
+        let who = named.first().map(|(source, _)| source.username.as_str().to_owned());
+        let throttled = |throttled| guess.report(throttled, who.as_deref());
+        allowed?.map_err(throttled)?;
+        let Some((source, _)) = named.into_iter().find(|(_, right)| *right) else {
+            self.count_wrong(&guess).await?.map_err(throttled)?;
+            tracing::info!(source = who, "wrong password of a source");
+            return Err(AccessError::WrongCredentials);
+        };
         let site = site.parse().map_err(|_| AccessError::SiteNotFound)?;
         if !source.reach.includes(site) {
             return Err(AccessError::SiteNotFound);
@@ -101,16 +120,22 @@ impl Gateway {
         if access.scopes.contains(needed) { Ok(access) } else { Err(AccessError::InsufficientScope(needed)) }
     }
 
-    async fn source(&self, candidates: impl Iterator<Item = (&str, &str)>) -> Result<Option<Source>, StoreError> {
+    /// The sources of these names, up to the one whose password is right, and whether it is.
+    async fn sources_named(
+        &self,
+        candidates: impl Iterator<Item = (&str, &str)>,
+    ) -> Result<Vec<(Source, bool)>, StoreError> {
+        let mut named = Vec::new();
         for (username, password) in candidates {
             let Ok(username) = username.parse::<Username>() else { continue };
-            let password = Plain::<Credential>::received(password).hash();
-            match self.store.source_by_username(&username).await? {
-                Some(source) if source.password == password => return Ok(Some(source)),
-                _ => {}
+            let Some(source) = self.store.source_by_username(&username).await? else { continue };
+            let right = source.password == Plain::received(password).hash();
+            named.push((source, right));
+            if right {
+                break;
             }
         }
-        Ok(None)
+        Ok(named)
     }
 }
 

@@ -3,16 +3,19 @@
 pub mod access;
 pub mod admin;
 pub mod fields;
+pub mod guesses;
 pub mod housekeeping;
 pub mod leads;
 pub mod login;
 pub mod oauth;
 pub mod passwords;
+pub mod rekey;
 pub mod subscriptions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::guesses::Limits;
 use self::passwords::Passwords;
 use crate::egress::Guard;
 use crate::model::seal::Keyring;
@@ -58,6 +61,8 @@ pub struct Policy {
     pub refresh_token_ttl: Duration,
     /// Life of an authorization code (`oauth.code_ttl`).
     pub code_ttl: Duration,
+    /// How often somebody may be wrong (`throttle`).
+    pub guesses: Limits,
     /// Finished deliveries are deleted after this (`delivery.retention`).
     pub retention: Duration,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::Entropy;
 use crate::model::person::PasswordHash;
@@ -80,18 +80,31 @@ impl Passwords {
         Self { turns: Arc::new(Semaphore::new(at_once)), queue: Arc::new(Semaphore::new(at_once + waiting)) }
     }
 
+    /// Waits for a turn to check a password; `None` if too many wait already.
+    pub async fn turn(&self) -> Option<Turn> {
+        let place = self.queue.clone().try_acquire_owned().ok()?;
+        let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
+        Some(Turn { _held: (place, turn) })
+    }
+}
+
+/// The right to check one password now.
+#[derive(Debug)]
+pub struct Turn {
+    _held: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+impl Turn {
     /// Whether `password` is what `stored` was made of. Without a stored hash the answer is no, after the same work: how
     /// long it takes does not tell whether somebody exists.
-    pub async fn check(&self, password: &str, stored: Option<PasswordHash>, entropy: &dyn Entropy) -> Checked {
+    pub async fn check(self, password: &str, stored: Option<PasswordHash>, entropy: &dyn Entropy) -> Checked {
         if password.len() > MAX_BYTES {
             return Checked::Wrong;
         }
-        let Ok(place) = self.queue.clone().try_acquire_owned() else { return Checked::Busy };
-        let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
         let (password, salt) = (password.to_owned(), entropy.bytes::<SALT>());
         let work = move || {
             // Held until the work is done, also when nobody waits for it any more.
-            let _held = (place, turn);
+            let _turn = self;
             check(&password, stored.as_ref(), salt)
         };
         match tokio::task::spawn_blocking(work).await {
@@ -145,7 +158,8 @@ mod tests {
     use crate::model::OsEntropy;
 
     async fn checked(password: &str, stored: Option<PasswordHash>) -> Checked {
-        Passwords::new(1).check(password, stored, &OsEntropy).await
+        let turn = Passwords::new(1).turn().await.expect("nobody else waits");
+        turn.check(password, stored, &OsEntropy).await
     }
 
     #[tokio::test]
@@ -178,10 +192,10 @@ mod tests {
     #[tokio::test]
     async fn when_too_many_wait_the_next_one_is_told_so() {
         let passwords = Passwords::with_queue(1, 1);
-        let check = || passwords.check("a password", None, &OsEntropy);
+        let check = async || Some(passwords.turn().await?.check("a password", None, &OsEntropy).await);
         let (first, second, third) = tokio::join!(check(), check(), check());
-        assert_eq!([first, second, third], [Checked::Wrong, Checked::Wrong, Checked::Busy]);
-        assert_eq!(check().await, Checked::Wrong);
+        assert_eq!([first, second, third], [Some(Checked::Wrong), Some(Checked::Wrong), None]);
+        assert_eq!(check().await, Some(Checked::Wrong));
     }
 
     #[tokio::test]

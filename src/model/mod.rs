@@ -2,6 +2,7 @@
 //! Nothing here waits, reads a clock, draws randomness or knows how it is stored.
 
 pub mod delivery;
+pub mod device;
 pub mod entropy;
 pub mod ids;
 pub mod lead;
@@ -14,6 +15,7 @@ pub mod signature;
 pub mod site;
 pub mod source;
 pub mod subscription;
+pub mod throttle;
 pub mod time;
 pub mod token;
 pub mod web_url;

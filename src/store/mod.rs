@@ -9,9 +9,11 @@ mod directory;
 mod leads;
 mod oauth;
 pub mod postgres;
+mod secrets;
 pub mod signals;
 pub mod sqlite;
 mod subscriptions;
+mod throttle;
 pub mod transfer;
 
 use std::sync::Arc;
@@ -22,32 +24,30 @@ pub use deliveries::Deliveries;
 pub use directory::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed};
 pub use leads::Leads;
 pub use oauth::OAuth;
+pub use secrets::{Resealed, SealedSecret, Secrets};
 pub use signals::{Signal, Signals};
 pub use subscriptions::{Found, NewSubscription, Replaced, Subscriptions};
+pub use throttle::Throttle;
 
 use crate::model::Timestamp;
-use crate::model::seal::Sealed;
 
 /// The whole store, as one engine offers it.
 #[async_trait]
-pub trait Store: Directory + OAuth + Subscriptions + Leads + Deliveries + std::fmt::Debug + 'static {
+pub trait Store:
+    Directory + OAuth + Subscriptions + Leads + Deliveries + Throttle + Secrets + std::fmt::Debug + 'static
+{
     /// What the engine tells the rest of this process about commits.
     fn signals(&self) -> &Signals;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<()>;
 
-    /// Deletes at most about `limit` rows of what is over: expired codes, tokens and sessions, `Idempotency-Key`s,
+    /// Deletes at most about `limit` rows of what is over: expired codes, tokens and sessions, `Idempotency-Key`s, buckets
+    /// of guesses that are full,
     /// deliveries that finished before `finished_before`, and what removed sites left. An engine may delete deliveries
     /// by the day, and so up to a day later (or a sixtieth of the time that they are kept, if that is longer); a day counts
     /// as one row. Returns how many; callers repeat until it is 0, so that each transaction stays short.
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize>;
-
-    /// The sealed value by which a wrong `secret_key` is noticed; `None` before the first start.
-    async fn key_check(&self) -> Result<Option<Sealed>>;
-
-    /// Keeps that value, unless there is one already.
-    async fn set_key_check(&self, check: Sealed) -> Result<()>;
 
     /// Finishes what was accepted and closes the database. Later calls fail with [`StoreError::Unavailable`].
     async fn close(&self);

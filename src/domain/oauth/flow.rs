@@ -8,7 +8,6 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
 
 use super::authorize::{Asking, AuthorizationRequest};
 use crate::domain::Gateway;
@@ -17,6 +16,9 @@ use crate::model::seal::Sealed;
 use crate::model::token::{Browser, Plain};
 use crate::model::{SiteId, UserId, time};
 use crate::store::StoreError;
+
+/// What the tags of forms are for.
+const FORM: &str = "csrf";
 
 /// How long a user may take from arriving to approving.
 pub const FLOW_LIFE: Duration = Duration::from_secs(60 * 60);
@@ -93,21 +95,10 @@ impl Gateway {
         browser: &Plain<Browser>,
         user: Option<UserId>,
     ) -> String {
-        // Every part has a fixed length, so that no two sets of parts make the same message.
-        let (name, site) = match form {
-            Form::Login => (b'l', [0; 16]),
-            Form::Cancel => (b'c', [0; 16]),
-            Form::SignOut => (b'o', [0; 16]),
-            Form::Site => (b's', [0; 16]),
-            Form::Decision(site) => (b'd', *site.as_bytes()),
-        };
-        let user = user.map_or([0; 16], |user| *user.as_bytes());
-        let browser = browser.hash();
-        let parts: [&[u8]; 5] = [&[name], request.flow.as_bytes(), browser.as_bytes(), &user, &site];
-        URL_SAFE_NO_PAD.encode(self.keys.tag("csrf", &parts.concat()))
+        URL_SAFE_NO_PAD.encode(self.keys.tag(FORM, &form_message(form, request, browser, user)))
     }
 
-    /// Whether `token` is the [`Gateway::form_token`] of all this.
+    /// Whether `token` is the [`Gateway::form_token`] of all this, under any of the keys.
     pub fn is_form_token(
         &self,
         token: &str,
@@ -116,7 +107,8 @@ impl Gateway {
         browser: &Plain<Browser>,
         user: Option<UserId>,
     ) -> bool {
-        self.form_token(form, request, browser, user).as_bytes().ct_eq(token.as_bytes()).into()
+        let message = form_message(form, request, browser, user);
+        URL_SAFE_NO_PAD.decode(token).is_ok_and(|tag| self.keys.is_tag(&tag, FORM, &message))
     }
 
     fn unseal(&self, sealed: &str, browser: &Plain<Browser>) -> Option<AuthorizationRequest> {
@@ -124,6 +116,21 @@ impl Gateway {
         let text = self.keys.open(&sealed, &context(browser)).ok()?;
         serde_json::from_slice::<Carried>(&text).ok()?.into_request()
     }
+}
+
+/// What a form's tag is made of. Every part has a fixed length, so that no two sets of parts make the same message.
+fn form_message(form: Form, request: &AuthorizationRequest, browser: &Plain<Browser>, user: Option<UserId>) -> Vec<u8> {
+    let (name, site) = match form {
+        Form::Login => (b'l', [0; 16]),
+        Form::Cancel => (b'c', [0; 16]),
+        Form::SignOut => (b'o', [0; 16]),
+        Form::Site => (b's', [0; 16]),
+        Form::Decision(site) => (b'd', *site.as_bytes()),
+    };
+    let user = user.map_or([0; 16], |user| *user.as_bytes());
+    let browser = browser.hash();
+    let parts: [&[u8]; 5] = [&[name], request.flow.as_bytes(), browser.as_bytes(), &user, &site];
+    parts.concat()
 }
 
 /// The flow's seal is bound to the browser.

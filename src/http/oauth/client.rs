@@ -9,6 +9,7 @@ use crate::domain::oauth::error::TokenError;
 use crate::http::App;
 use crate::http::credentials::Credentials;
 use crate::http::form::{self, Params};
+use crate::http::middleware::ClientAddress;
 use crate::http::routes::PartnerSlug;
 use crate::model::partner::{Partner, Slug};
 use crate::model::token::Plain;
@@ -24,6 +25,7 @@ impl FromRequest<App> for SignedForm {
     type Rejection = OAuthError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, OAuthError> {
+        let from = ClientAddress::of(&request);
         let (mut head, body) = request.into_parts();
         let Ok(PartnerSlug(slug)) = PartnerSlug::from_request_parts(&mut head, app).await;
         let credentials = Credentials::from(&head.headers);
@@ -31,7 +33,7 @@ impl FromRequest<App> for SignedForm {
         if form.repeated().is_some() {
             return Err(TokenError::InvalidRequest("a parameter is repeated").into());
         }
-        let partner = authenticate(app, slug.as_ref(), credentials, &form).await?;
+        let partner = authenticate(app, slug.as_ref(), credentials, from, &form).await?;
         Ok(Self { partner, form })
     }
 }
@@ -41,10 +43,11 @@ async fn authenticate(
     app: &App,
     slug: Option<&Slug>,
     credentials: Credentials,
+    ClientAddress(address): ClientAddress,
     form: &Params,
 ) -> Result<Partner, OAuthError> {
     let presented = presented(credentials, form)?;
-    let partner = app.gateway.authenticate_client(slug, &presented).await?;
+    let partner = app.gateway.authenticate_client(slug, &presented, address).await?;
     match form.get("client_id") {
         Some(other) if other != partner.client_id.as_str() => {
             Err(TokenError::InvalidRequest("client_id is not that of the authenticated client").into())

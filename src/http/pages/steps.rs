@@ -8,9 +8,10 @@ use axum::response::Response;
 use super::error::PageError;
 use super::views;
 use super::visit::{CHOSEN_SITE, Submission, see_page, see_partner};
-use crate::domain::login::LogIn;
+use crate::domain::login::{At, LogIn};
 use crate::domain::oauth::consent::Approval;
 use crate::domain::oauth::flow::Form;
+use crate::http::middleware::ClientAddress;
 use crate::http::routes::PartnerSlug;
 use crate::http::{App, cookies};
 use crate::model::SiteId;
@@ -20,20 +21,25 @@ use crate::model::token::Session;
 pub(super) async fn log_in(
     State(app): State<App>,
     PartnerSlug(slug): PartnerSlug,
+    ClientAddress(address): ClientAddress,
     request: Request,
 ) -> Result<Response, PageError> {
+    let device = cookies::read_device(request.headers(), app.settings.secure);
     let sent = Submission::read(&app, slug, request).await?;
     sent.require(&app, Form::Login)?;
     let field = |name| sent.fields.get(name).unwrap_or_default();
     let (email, password) = (field("email"), field("password"));
-    let session = app.gateway.log_in(email, password, sent.visitor.session.as_ref()).await;
-    match session.map_err(|error| PageError::after_proof(&sent.asking, error))? {
-        LogIn::Done(session) => {
+    let at = At { address, device: &device, session: sent.visitor.session.as_ref() };
+    let done = app.gateway.log_in(email, password, at).await;
+    match done.map_err(|error| PageError::after_proof(&sent.asking, error))? {
+        LogIn::Done { session, device } => {
             let mut response = see_page(&sent.start_again());
             response.headers_mut().append(SET_COOKIE, cookies::set(&session, app.settings.secure));
+            response.headers_mut().append(SET_COOKIE, cookies::set_device(&device, app.settings.secure));
             Ok(response)
         }
         LogIn::Busy => Err(PageError::Busy(sent.start_again())),
+        LogIn::Throttled(throttled) => Err(PageError::Throttled(sent.start_again(), throttled)),
         LogIn::Wrong => Ok(views::login(&app, &sent.asking, &sent.visitor, Some(email))),
     }
 }

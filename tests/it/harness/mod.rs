@@ -21,7 +21,7 @@ pub mod tls;
 
 pub use browser::Browser;
 pub(crate) use engine::on_every_engine;
-pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer};
+pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer, keyed};
 
 use std::future::Future;
 use std::sync::OnceLock;

@@ -141,6 +141,13 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (site_uuid, grant_id);
 CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
+-- How often somebody may still be wrong (src/model/throttle.rs). No row: as often as there is room for.
+CREATE TABLE guess_buckets (
+    key         BYTEA   NOT NULL PRIMARY KEY,
+    full_at     BIGINT  NOT NULL
+);
+CREATE INDEX guess_buckets_by_level ON guess_buckets (full_at);
+
 -- Subscriptions -----------------------------------------------------------------------------------------------------
 
 -- Not UNIQUE per site and partner: old data can hold duplicates. A removed one stays as long as the delivery log
