@@ -7,6 +7,7 @@
 mod copy_mark;
 mod database;
 mod deliveries;
+mod dial;
 mod directory;
 mod error;
 mod leads;
@@ -38,10 +39,10 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use self::database::Database;
+use self::dial::Dial;
 use self::leads::Intake;
 use self::news::{Line, News};
 use self::pool::Pool;
-use self::server::Dial;
 pub use self::server::Server;
 use self::statements::params;
 use self::transaction::Durability::Relaxed;
@@ -65,10 +66,10 @@ impl PostgresStore {
     /// Opens the database on `server`. It must be up to date: nodes of two versions may run side by side, so none of them
     /// migrates by itself.
     pub async fn open(server: &Server, purpose: Purpose) -> std::result::Result<Self, OpenError> {
-        let client = server.connect().await?;
-        migrate::require_current(server, &client).await?;
         let dial = server.dial()?;
         let failed = |error| server.failed(&error);
+        let (client, _) = dial.driven().await.map_err(failed)?;
+        migrate::require_current(server, &client).await?;
         let node = client.query_one("SELECT gen_random_uuid()::TEXT", &[]).await.map_err(failed)?;
         let signals = Arc::new(Signals::default());
         let news = Arc::new(News::new(node.try_get(0).map_err(failed)?, signals.clone()));

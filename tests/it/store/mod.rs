@@ -10,6 +10,7 @@ mod lifecycle;
 mod oauth;
 mod outbox;
 mod outcomes;
+mod postgres_hosts;
 mod postgres_nodes;
 mod postgres_partitions;
 mod postgres_plans;
