@@ -5,7 +5,9 @@ use rusqlite::Connection;
 
 use super::deliveries::{lane, lease, log, outbox, replay};
 use super::leads::rows;
-use super::{deliveries, migrate, oauth, purge, sites, statements, subscriptions, tokens, users};
+use super::{
+    deliveries, migrate, oauth, purge, secrets, sites, statements, subscriptions, throttle, tokens, users,
+};
 use crate::model::SiteId;
 use crate::model::delivery::{DeliveryFilter, State};
 
@@ -117,6 +119,12 @@ fn the_log_is_read_from_its_new_end() {
     let failed = plan(&listing(site, Some(State::Failed)));
     assert!(failed.iter().any(|step| step.contains("deliveries_undelivered (site_uuid=? AND state=?)")), "{failed:#?}");
     assert_led_by(replay::FAILED, "SEARCH d USING INDEX deliveries_undelivered (site_uuid=? AND state=? AND rowid>?)");
+}
+
+#[test]
+fn guesses_and_secrets_are_found_by_their_keys() {
+    assert_led_by(throttle::LEVEL, "SEARCH guess_buckets USING PRIMARY KEY (key=?)");
+    assert_led_by(secrets::SECRETS, "SEARCH subscriptions USING INDEX sqlite_autoindex_subscriptions_1 (id>?)");
 }
 
 #[test]
