@@ -5,7 +5,9 @@ use rusqlite::Connection;
 
 use super::deliveries::{lane, lease, log, outbox, replay};
 use super::leads::rows;
-use super::{deliveries, migrate, oauth, purge, secrets, sites, statements, subscriptions, throttle, users};
+use super::{
+    deliveries, migrate, oauth, purge, secrets, sites, statements, subscriptions, throttle, tokens, users,
+};
 use crate::model::SiteId;
 use crate::model::delivery::{DeliveryFilter, State};
 
@@ -82,6 +84,9 @@ fn the_ends_of_a_lane_are_found_at_once() {
 #[test]
 fn hot_reads_go_straight_to_their_rows() {
     assert_led_by(oauth::ACCESS_GRANT, "SEARCH t USING PRIMARY KEY (hash=?)");
+    assert_led_by(oauth::REFRESH, "SEARCH t USING PRIMARY KEY (hash=?)");
+    assert_led_by(tokens::REVOKE_BY_ACCESS, "SEARCH grants USING PRIMARY KEY (id=?)");
+    assert_led_by(tokens::REVOKE_BY_REFRESH, "SEARCH grants USING PRIMARY KEY (id=?)");
     assert_led_by(users::SESSION_USER, "SEARCH s USING PRIMARY KEY (hash=?)");
     assert_led_by(sites::OWNS, "SEARCH s USING PRIMARY KEY (site_uuid=?)");
     assert_led_by(rows::BY_ID, "SEARCH leads USING INDEX leads_by_id (site_uuid=? AND id=?)");

@@ -63,6 +63,14 @@ pub struct Held {
     pub since: Timestamp,
 }
 
+/// Tokens that were issued together.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair {
+    pub access: Hashed<Access>,
+    pub refresh: Hashed<Refresh>,
+    pub partner: PartnerId,
+}
+
 /// Both stores, and everything by which they can be asked.
 pub struct World {
     pub engines: [Engine; 2],
@@ -74,8 +82,7 @@ pub struct World {
     pub partners: Vec<Partner>,
     pub sessions: Vec<Hashed<Session>>,
     pub codes: Vec<NewCode>,
-    pub access: Vec<Hashed<Access>>,
-    pub refresh: Vec<(Hashed<Refresh>, PartnerId)>,
+    pub tokens: Vec<Pair>,
     pub subscriptions: Vec<SubscriptionId>,
     pub leads: Vec<LeadId>,
     pub held: Vec<Held>,
@@ -102,8 +109,7 @@ impl World {
             entropy,
             sessions: Vec::new(),
             codes: Vec::new(),
-            access: Vec::new(),
-            refresh: Vec::new(),
+            tokens: Vec::new(),
             subscriptions: Vec::new(),
             leads: (1..=GIVEN).map(|n| LeadId::from_bytes([n; 16])).collect(),
             held: Vec::new(),
