@@ -5,9 +5,7 @@ use rusqlite::Connection;
 
 use super::deliveries::{lane, lease, log, outbox, replay};
 use super::leads::rows;
-use super::{
-    deliveries, migrate, oauth, purge, secrets, sites, statements, subscriptions, throttle, tokens, users,
-};
+use super::{deliveries, migrate, oauth, purge, secrets, sites, statements, subscriptions, throttle, tokens, users};
 use crate::model::SiteId;
 use crate::model::delivery::{DeliveryFilter, State};
 
