@@ -23,6 +23,7 @@ on_every_engine!(
     oauth_036_118_forwarded_addresses_count_only_behind_a_listed_proxy,
     oauth_068_wrong_secrets_are_throttled_whether_right_or_not,
     oauth_068_what_is_right_is_not_counted_and_a_stranger_elsewhere_stops_nobody,
+    oauth_068_all_endpoints_count_together,
     oauth_068_an_address_that_guesses_at_many_clients_waits,
     oauth_068_guesses_beside_each_other_are_no_more_than_after_each_other,
     oauth_068_all_endpoints_count_together,
@@ -295,6 +296,23 @@ async fn oauth_068_what_is_right_is_not_counted_and_a_stranger_elsewhere_stops_n
     let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK)];
     let request = door.partners_request(&form).header("x-forwarded-for", HERE);
     assert_eq!(answer(request).await.status, 200);
+}
+
+async fn oauth_068_all_endpoints_count_together() {
+    let door = Door::open_with(narrow).await;
+    let paths = ["token", "revoke", "introspect"].map(|endpoint| format!("/piesync/oauth/{endpoint}/"));
+    let call = async |path: &str, secret: &str| {
+        let request = door.form_request(path, &[("token", "unknown")]).header("x-forwarded-for", HERE);
+        answer(request.basic_auth(door.client_id(), Some(secret))).await
+    };
+    for path in &paths {
+        assert_refused(&call(path, "wrong").await, 401, "invalid_client");
+    }
+    for path in &paths {
+        let right = call(path, &door.partner.secret).await;
+        assert_refused(&right, 429, "temporarily_unavailable");
+        assert_eq!(right.header("retry-after"), "60");
+    }
 }
 
 async fn oauth_068_an_address_that_guesses_at_many_clients_waits() {
