@@ -80,7 +80,7 @@ async fn deliver(setup: Setup) -> [f64; 4] {
 }
 
 /// SQLite has no process of its own: what it uses is the gateway's.
-fn database_cpu(setup: Setup) -> Duration {
+pub fn database_cpu(setup: Setup) -> Duration {
     match setup {
         Setup::Sqlite => Duration::ZERO,
         Setup::Postgres { .. } => postgres::cpu(),
