@@ -3,6 +3,7 @@
 mod api;
 mod attack;
 mod cli;
+mod clients;
 mod crash;
 mod delivery;
 mod harness;
