@@ -6,7 +6,7 @@ use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 
 use super::error::PageError;
-use super::views;
+use super::views::Steps;
 use super::visit::{CHOSEN_SITE, Submission, see_page, see_partner};
 use crate::domain::login::{At, LogIn};
 use crate::domain::oauth::consent::Approval;
@@ -40,7 +40,7 @@ pub(super) async fn log_in(
         }
         LogIn::Busy => Err(PageError::Busy(sent.start_again())),
         LogIn::Throttled(throttled) => Err(PageError::Throttled(sent.start_again(), throttled)),
-        LogIn::Wrong => Ok(views::login(&app, &sent.asking, &sent.visitor, Some(email))),
+        LogIn::Wrong => Ok(Steps { app: &app, asking: &sent.asking, visitor: &sent.visitor }.login(Some(email))),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod entropy;
 mod gate;
 pub mod make;
 pub mod names;
+pub mod packages;
 pub mod pair;
 pub mod postgres;
 #[path = "../../support/postgres_server.rs"]
@@ -19,7 +20,7 @@ pub mod receiver;
 pub mod sockets;
 pub mod tls;
 
-pub use browser::Browser;
+pub use browser::{Browser, Look};
 pub(crate) use engine::on_every_engine;
 pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer, keyed};
 
