@@ -160,6 +160,7 @@ fn policy(settings: &Settings) -> Policy {
         access_token_ttl: settings.oauth.access_token_ttl,
         refresh_token_ttl: settings.oauth.refresh_token_ttl,
         code_ttl: settings.oauth.code_ttl,
+        sessions: settings.sessions,
         retention: settings.delivery.retention,
     }
 }

@@ -10,6 +10,7 @@ use super::secret_input;
 use crate::domain::admin::Admin;
 use crate::domain::passwords::hash_password;
 use crate::model::person::{Email, PasswordHash, User};
+use crate::model::session::LiveSession;
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
@@ -37,6 +38,16 @@ pub enum UserCommand {
     },
     /// List everybody
     List,
+    /// List the browsers in which a person is signed in
+    Sessions {
+        /// Who
+        email: Email,
+    },
+    /// Sign a person out of all browsers
+    Logout {
+        /// Who
+        email: Email,
+    },
     /// Remove a person, and what it allowed partners to do
     Remove {
         /// Who
@@ -58,6 +69,13 @@ impl UserCommand {
                 output.show(&identity(&user), format!("Set the password of {email} and logged it out everywhere."))
             }
             UserCommand::List => list(&admin.users().await?, output),
+            UserCommand::Sessions { email } => list_sessions(&admin.sessions(&email).await?, &email, output),
+            UserCommand::Logout { email } => {
+                let ended = admin.log_out(&email).await?;
+                let text =
+                    format!("Signed {email} out of {ended} {}.", if ended == 1 { "browser" } else { "browsers" });
+                output.show(&json!({ "email": email.as_str(), "ended": ended }), text)
+            }
             UserCommand::Remove { email } => {
                 let user = admin.user(&email).await?;
                 admin.remove_user(&email).await?;
@@ -86,4 +104,17 @@ fn list(users: &[User], output: &Output) -> Result<(), CliError> {
     };
     let rows: Vec<_> = users.iter().map(row).collect();
     output.list(users.iter().map(document).collect(), &["EMAIL", "NAME", "ROLE"], &rows, "There are no users yet.")
+}
+
+fn list_sessions(sessions: &[LiveSession], email: &Email, output: &Output) -> Result<(), CliError> {
+    let document = |session: &LiveSession| {
+        let [created, used, expires] = [session.created, session.used, session.expires].map(|time| time.to_string());
+        let (id, agent) = (session.id.to_string(), session.agent.as_str());
+        json!({ "id": id, "created": created, "used": used, "expires": expires, "user_agent": agent })
+    };
+    let row =
+        |session: &LiveSession| vec![session.used.to_string(), session.created.to_string(), session.agent.in_words()];
+    let rows: Vec<_> = sessions.iter().map(row).collect();
+    let none = format!("{email} is signed in nowhere.");
+    output.list(sessions.iter().map(document).collect(), &["LAST USED", "SIGNED IN", "BROWSER"], &rows, &none)
 }

@@ -13,7 +13,7 @@ use super::error::SettingsError;
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 /// The keys of all settings. The variable of `delivery.timeout` is `LEADGATE_DELIVERY_TIMEOUT`.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 16] = [
     "database_url",
     "listen",
     "public_url",
@@ -28,6 +28,8 @@ pub const KEYS: [&str; 14] = [
     "oauth.access_token_ttl",
     "oauth.refresh_token_ttl",
     "oauth.code_ttl",
+    "sessions.idle_ttl",
+    "sessions.ttl",
 ];
 
 const PREFIX: &str = "LEADGATE_";

@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::model::seal::Keyring;
+use crate::model::session::Lives;
 use crate::store::DatabaseUrl;
 
 pub use error::SettingsError;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// Lives of codes and tokens.
     pub oauth: OAuthSettings,
+    /// How long people stay signed in.
+    pub sessions: Lives,
 }
 
 /// How leads go out.
@@ -119,6 +122,7 @@ impl Settings {
             metrics_listen: reader.text("metrics_listen", address, |text| text.parse().ok())?,
             delivery: DeliverySettings::read(&reader)?,
             oauth: OAuthSettings::read(&reader)?,
+            sessions: session_lives(&reader)?,
         })
     }
 
@@ -168,6 +172,13 @@ fn retry_schedule(reader: &Reader) -> Result<Vec<Duration>, SettingsError> {
         return Err(reader.fault("delivery.retry_schedule", expected));
     }
     Ok(waits)
+}
+
+fn session_lives(reader: &Reader) -> Result<Lives, SettingsError> {
+    Ok(Lives {
+        idle: reader.duration("sessions.idle_ttl", "a duration from 5m to 90d", 5 * MINUTE..=90 * DAY)?,
+        absolute: reader.duration("sessions.ttl", "a duration from 5m to 365d", 5 * MINUTE..=365 * DAY)?,
+    })
 }
 
 impl OAuthSettings {

@@ -1,16 +1,25 @@
 //! Who is at the browser: logging in, sessions, logging out.
 
-use std::time::Duration;
-
 use super::Gateway;
 use super::passwords::Checked;
-use crate::model::person::{Email, NewSession, User};
-use crate::model::time;
+use crate::model::SessionId;
+use crate::model::person::{Email, User};
+use crate::model::session::{NewSession, SignedIn, UserAgent};
 use crate::model::token::{Plain, Session};
 use crate::store::Result;
 
-/// How long a session lives, whether it is used or not.
-pub const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+/// Somebody at a browser says who they are.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The e-mail, as it was typed.
+    pub email: &'a str,
+    /// The password, as it was typed.
+    pub password: &'a str,
+    /// The session that the browser has until now.
+    pub before: Option<&'a Plain<Session>>,
+    /// What the browser calls itself.
+    pub agent: &'a UserAgent,
+}
 
 /// What became of an attempt to log in.
 #[derive(Debug)]
@@ -33,27 +42,45 @@ enum Known {
 impl Gateway {
     /// Starts a session for the person with this e-mail and password. Whatever session the browser had before is ended,
     /// so that nobody can plant one (OWASP: session fixation).
-    pub async fn log_in(&self, email: &str, password: &str, before: Option<&Plain<Session>>) -> Result<LogIn> {
-        let user = match self.user_with_password(email, password).await? {
+    pub async fn log_in(&self, attempt: Attempt<'_>) -> Result<LogIn> {
+        let user = match self.user_with_password(attempt.email, attempt.password).await? {
             Known::Yes(user) => user,
             Known::No => return Ok(LogIn::Wrong),
             Known::Busy => return Ok(LogIn::Busy),
         };
-        if let Some(before) = before {
+        if let Some(before) = attempt.before {
             self.log_out(before).await?;
         }
-        let session = Plain::generate(&*self.entropy);
-        let now = self.clock.now();
-        let expires = time::after(now, SESSION_LIFE);
-        let new = NewSession { hash: session.hash(), user: user.id, created: now, expires };
-        self.store.start_session(new).await?;
+        let session = self.start_session(&user, attempt.agent).await?;
         tracing::info!(user = %user.id, "logged in");
         Ok(LogIn::Done(session))
     }
 
-    /// Whose session this is, if it is alive.
-    pub async fn session_user(&self, session: &Plain<Session>) -> Result<Option<User>> {
-        self.store.session_user(&session.hash(), self.clock.now()).await
+    /// Starts a session for somebody who has just proven who they are.
+    pub(super) async fn start_session(&self, user: &User, agent: &UserAgent) -> Result<Plain<Session>> {
+        let session = Plain::generate(&*self.entropy);
+        let now = self.clock.now();
+        let new = NewSession {
+            id: SessionId::random(&*self.entropy),
+            hash: session.hash(),
+            user: user.id,
+            agent: agent.clone(),
+            created: now,
+            expires: self.policy.sessions.end(now, now),
+        };
+        self.store.start_session(new).await?;
+        Ok(session)
+    }
+
+    /// Who is signed in with this cookie, if its session is alive. That it is used keeps it alive.
+    pub async fn signed_in(&self, cookie: &Plain<Session>) -> Result<Option<SignedIn>> {
+        let (now, lives) = (self.clock.now(), self.policy.sessions);
+        let Some(signed_in) = self.store.session(&cookie.hash(), now).await? else { return Ok(None) };
+        if !lives.is_noted(&signed_in.session, now) {
+            let expires = lives.end(signed_in.session.created, now);
+            self.store.use_session(&cookie.hash(), now, expires).await?;
+        }
+        Ok(Some(signed_in))
     }
 
     /// Ends a session.

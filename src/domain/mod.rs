@@ -16,6 +16,7 @@ use std::time::Duration;
 use self::passwords::Passwords;
 use crate::egress::Guard;
 use crate::model::seal::Keyring;
+use crate::model::session::Lives;
 use crate::model::{Clock, Entropy};
 use crate::store::SharedStore;
 
@@ -58,6 +59,8 @@ pub struct Policy {
     pub refresh_token_ttl: Duration,
     /// Life of an authorization code (`oauth.code_ttl`).
     pub code_ttl: Duration,
+    /// How long people stay signed in (`sessions.idle_ttl`, `sessions.ttl`).
+    pub sessions: Lives,
     /// Finished deliveries are deleted after this (`delivery.retention`).
     pub retention: Duration,
 }

@@ -1,13 +1,13 @@
-//! Who there is: users, their sessions, sites, partners, sources.
+//! Who there is: users, sites, partners, sources.
 
 use async_trait::async_trait;
 
 use super::Result;
 use crate::model::partner::{ClientId, Partner, Slug};
-use crate::model::person::{Email, NewSession, PasswordHash, User};
+use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
-use crate::model::token::{Credential, Hashed, Session};
+use crate::model::token::{Credential, Hashed};
 use crate::model::{SiteId, Timestamp, UserId};
 
 /// What became of adding a user.
@@ -76,13 +76,6 @@ pub trait Directory: Send + Sync {
     async fn remove_user(&self, email: &Email) -> Result<Removed>;
     /// The person with this e-mail, and its password's hash if it has one.
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>>;
-
-    /// Starts a session.
-    async fn start_session(&self, session: NewSession) -> Result<()>;
-    /// Whose live session this is.
-    async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>>;
-    /// Ends a session.
-    async fn end_session(&self, session: &Hashed<Session>) -> Result<()>;
 
     /// Adds a site with its owners.
     async fn add_site(&self, site: Site, owners: &[Email]) -> Result<NewSite>;

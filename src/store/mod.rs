@@ -9,6 +9,7 @@ mod directory;
 mod leads;
 mod oauth;
 pub mod postgres;
+mod sessions;
 pub mod signals;
 pub mod sqlite;
 mod subscriptions;
@@ -22,6 +23,7 @@ pub use deliveries::Deliveries;
 pub use directory::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed};
 pub use leads::Leads;
 pub use oauth::OAuth;
+pub use sessions::Sessions;
 pub use signals::{Signal, Signals};
 pub use subscriptions::{Found, NewSubscription, Replaced, Subscriptions};
 
@@ -30,7 +32,7 @@ use crate::model::seal::Sealed;
 
 /// The whole store, as one engine offers it.
 #[async_trait]
-pub trait Store: Directory + OAuth + Subscriptions + Leads + Deliveries + std::fmt::Debug + 'static {
+pub trait Store: Directory + Sessions + OAuth + Subscriptions + Leads + Deliveries + std::fmt::Debug + 'static {
     /// What the engine tells the rest of this process about commits.
     fn signals(&self) -> &Signals;
 

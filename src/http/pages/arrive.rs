@@ -33,7 +33,7 @@ pub(super) async fn arrive(
     let tell = |error| PageError::after_proof(&asking, error);
     let visitor = Visitor::read(&app, &headers).await.map_err(tell)?;
     let chosen = params.get(CHOSEN_SITE).and_then(|site| site.parse().ok());
-    let page = match app.gateway.next_step(visitor.user.clone(), chosen).await.map_err(tell)? {
+    let page = match app.gateway.next_step(visitor.user().cloned(), chosen).await.map_err(tell)? {
         Step::LogIn => views::login(&app, &asking, &visitor, None),
         Step::NoSite(user) => views::no_site(&app, &asking, &visitor, &user),
         Step::ChooseSite(user, sites) => views::choose_site(&app, &asking, &visitor, &user, &sites),

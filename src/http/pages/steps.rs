@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::error::PageError;
 use super::views;
 use super::visit::{CHOSEN_SITE, Submission, see_page, see_partner};
-use crate::domain::login::LogIn;
+use crate::domain::login::{Attempt, LogIn};
 use crate::domain::oauth::consent::Approval;
 use crate::domain::oauth::flow::Form;
 use crate::http::routes::PartnerSlug;
@@ -26,11 +26,12 @@ pub(super) async fn log_in(
     sent.require(&app, Form::Login)?;
     let field = |name| sent.fields.get(name).unwrap_or_default();
     let (email, password) = (field("email"), field("password"));
-    let session = app.gateway.log_in(email, password, sent.visitor.session.as_ref()).await;
+    let (before, agent) = (sent.visitor.cookie.as_ref(), &sent.visitor.agent);
+    let session = app.gateway.log_in(Attempt { email, password, before, agent }).await;
     match session.map_err(|error| PageError::after_proof(&sent.asking, error))? {
         LogIn::Done(session) => {
             let mut response = see_page(&sent.start_again());
-            response.headers_mut().append(SET_COOKIE, cookies::set(&session, app.settings.secure));
+            response.headers_mut().append(SET_COOKIE, cookies::of_session(&app, &session));
             Ok(response)
         }
         LogIn::Busy => Err(PageError::Busy(sent.start_again())),
@@ -46,8 +47,8 @@ pub(super) async fn log_out(
 ) -> Result<Response, PageError> {
     let sent = Submission::read(&app, slug, request).await?;
     sent.require(&app, Form::SignOut)?;
-    if let Some(session) = &sent.visitor.session {
-        app.gateway.log_out(session).await.map_err(|error| PageError::after_proof(&sent.asking, error))?;
+    if let Some(cookie) = &sent.visitor.cookie {
+        app.gateway.log_out(cookie).await.map_err(|error| PageError::after_proof(&sent.asking, error))?;
     }
     let mut response = see_page(&sent.start_again());
     response.headers_mut().append(SET_COOKIE, cookies::forget::<Session>(app.settings.secure));

@@ -1,7 +1,7 @@
 //! Who is visiting, and with which authorization request under way.
 
 use axum::extract::Request;
-use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::header::{LOCATION, SET_COOKIE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -14,6 +14,7 @@ use crate::http::{App, cookies};
 use crate::model::UserId;
 use crate::model::partner::Slug;
 use crate::model::person::User;
+use crate::model::session::{SignedIn, UserAgent};
 use crate::model::token::{Browser, Plain, Session};
 
 /// The longest form that is read, in bytes: it carries a sealed request with a state of any length that fits a URL.
@@ -29,25 +30,32 @@ pub(super) struct Visitor {
     pub(super) browser: Plain<Browser>,
     /// Whether the browser has to be given that cookie first.
     new: bool,
-    /// The session that it presented.
-    pub(super) session: Option<Plain<Session>>,
-    /// Whose session that is, if it is alive.
-    pub(super) user: Option<User>,
+    /// The session's cookie that it presented.
+    pub(super) cookie: Option<Plain<Session>>,
+    /// That session, if it is alive, and whose it is.
+    pub(super) signed_in: Option<SignedIn>,
+    /// What the browser calls itself.
+    pub(super) agent: UserAgent,
 }
 
 impl Visitor {
     /// Reads the cookies. A browser without one gets an identity, which reaches it with [`Visitor::greet`].
     pub(super) async fn read(app: &App, headers: &HeaderMap) -> Result<Self, StoreError> {
         let secure = app.settings.secure;
-        let session = cookies::read::<Session>(headers, secure);
-        let user = match &session {
-            Some(session) => app.gateway.session_user(session).await?,
+        let cookie = cookies::read::<Session>(headers, secure);
+        let signed_in = match &cookie {
+            Some(cookie) => app.gateway.signed_in(cookie).await?,
             None => None,
         };
         let known = cookies::read::<Browser>(headers, secure);
         let new = known.is_none();
         let browser = known.unwrap_or_else(|| Plain::generate(&*app.gateway.entropy));
-        Ok(Self { browser, new, session, user })
+        Ok(Self { browser, new, cookie, signed_in, agent: agent(headers) })
+    }
+
+    /// The user who is signed in.
+    pub(super) fn user(&self) -> Option<&User> {
+        self.signed_in.as_ref().map(|signed_in| &signed_in.user)
     }
 
     /// The `csrf_token` of a form that is shown to this visitor.
@@ -59,17 +67,22 @@ impl Visitor {
     fn author_of(&self, form: Form) -> Option<UserId> {
         match form {
             Form::Login | Form::Cancel => None,
-            Form::SignOut | Form::Site | Form::Decision(_) => self.user.as_ref().map(|user| user.id),
+            Form::SignOut | Form::Site | Form::Decision(_) => self.user().map(|user| user.id),
         }
     }
 
     /// Gives a new browser its cookie along with the answer.
     pub(super) fn greet(&self, app: &App, mut response: Response) -> Response {
         if self.new {
-            response.headers_mut().append(SET_COOKIE, cookies::set(&self.browser, app.settings.secure));
+            response.headers_mut().append(SET_COOKIE, cookies::of_browser(app, &self.browser));
         }
         response
     }
+}
+
+fn agent(headers: &HeaderMap) -> UserAgent {
+    let text = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    UserAgent::received(&text.unwrap_or_default())
 }
 
 /// A form of ours that came back.
@@ -108,7 +121,7 @@ impl Submission {
 
     /// The logged-in user.
     pub(super) fn user(&self) -> Result<&User, PageError> {
-        self.visitor.user.as_ref().ok_or_else(|| PageError::OutOfDate(self.start_again()))
+        self.visitor.user().ok_or_else(|| PageError::OutOfDate(self.start_again()))
     }
 
     /// Where the same request starts from the beginning.

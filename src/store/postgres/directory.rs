@@ -6,10 +6,10 @@ use super::transaction::Durability::Full;
 use super::transaction::write;
 use super::{PostgresStore, partners, sites, sources, users};
 use crate::model::partner::{ClientId, Partner, Slug};
-use crate::model::person::{Email, NewSession, PasswordHash, User};
+use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
-use crate::model::token::{Credential, Hashed, Session};
+use crate::model::token::{Credential, Hashed};
 use crate::model::{SiteId, Timestamp, UserId};
 use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, Result};
 
@@ -37,18 +37,6 @@ impl Directory for PostgresStore {
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
         users::by_email(&self.database.read().await?, email).await
-    }
-
-    async fn start_session(&self, session: NewSession) -> Result<()> {
-        write!(self, Full, tx => users::start_session(&tx, &session))
-    }
-
-    async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-        users::session_user(&*self.database.short_read().await?, session, now).await
-    }
-
-    async fn end_session(&self, session: &Hashed<Session>) -> Result<()> {
-        write!(self, Full, tx => users::end_session(&tx, session))
     }
 
     async fn add_site(&self, site: Site, owners: &[Email]) -> Result<NewSite> {

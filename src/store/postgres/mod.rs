@@ -20,6 +20,7 @@ mod partners;
 mod pool;
 mod purge;
 mod server;
+mod sessions;
 mod sites;
 mod sources;
 mod statements;

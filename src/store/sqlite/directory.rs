@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use super::writer::Durability::Full;
 use super::{SqliteStore, partners, sites, sources, users};
 use crate::model::partner::{ClientId, Partner, Slug};
-use crate::model::person::{Email, NewSession, PasswordHash, User};
+use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
-use crate::model::token::{Credential, Hashed, Session};
+use crate::model::token::{Credential, Hashed};
 use crate::model::{SiteId, Timestamp, UserId};
 use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, Result};
 
@@ -38,19 +38,6 @@ impl Directory for SqliteStore {
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
         self.look_up(|db| users::by_email(db, email)).await
-    }
-
-    async fn start_session(&self, session: NewSession) -> Result<()> {
-        self.write(Full, move |tx| users::start_session(tx, &session)).await
-    }
-
-    async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-        self.look_up(|db| users::session_user(db, session, now)).await
-    }
-
-    async fn end_session(&self, session: &Hashed<Session>) -> Result<()> {
-        let session = *session;
-        self.write(Full, move |tx| users::end_session(tx, &session)).await
     }
 
     async fn add_site(&self, site: Site, owners: &[Email]) -> Result<NewSite> {

@@ -16,6 +16,7 @@ mod partners;
 mod purge;
 mod readers;
 mod recalls;
+mod sessions;
 mod sites;
 mod sources;
 mod statements;

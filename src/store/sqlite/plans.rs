@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::deliveries::{lane, lease, log, outbox, replay};
 use super::leads::rows;
-use super::{deliveries, migrate, oauth, purge, sites, statements, subscriptions, users};
+use super::{deliveries, migrate, oauth, purge, sessions, sites, statements, subscriptions};
 use crate::model::SiteId;
 use crate::model::delivery::{DeliveryFilter, State};
 
@@ -82,7 +82,7 @@ fn the_ends_of_a_lane_are_found_at_once() {
 #[test]
 fn hot_reads_go_straight_to_their_rows() {
     assert_led_by(oauth::ACCESS_GRANT, "SEARCH t USING PRIMARY KEY (hash=?)");
-    assert_led_by(users::SESSION_USER, "SEARCH s USING PRIMARY KEY (hash=?)");
+    assert_led_by(sessions::SESSION, "SEARCH s USING PRIMARY KEY (hash=?)");
     assert_led_by(sites::OWNS, "SEARCH s USING PRIMARY KEY (site_uuid=?)");
     assert_led_by(rows::BY_ID, "SEARCH leads USING INDEX leads_by_id (site_uuid=? AND id=?)");
     assert_led_by(rows::BY_ALIAS, "SEARCH a USING PRIMARY KEY (site_uuid=? AND alias=?)");

@@ -85,7 +85,7 @@ macro_rules! counted {
 const TABLES: [Table; 18] = [
     table!("key_check" by "t.only_row": "only_row", "sealed"),
     table!("users" by "t.id": "id", "email", "name", "operator", "password", "created_at"),
-    table!("sessions" by "t.hash": "hash", "user_id", "created_at", "expires_at"),
+    table!("sessions" by "t.hash": "hash", "id", "user_id", "agent", "created_at", "used_at", "expires_at"),
     table!("sites" by "t.site_uuid": "site_uuid", "domain", "created_at", "removed_at"),
     table!("site_owners" by "t.site_uuid, t.user_id": "site_uuid", "user_id"),
     table!("partners" by "t.id": "id", "slug", "name", "client_id", "secret", "echo", "created_at", "removed_at"),

@@ -54,6 +54,38 @@ fn passwords_come_from_stdin_or_from_a_person() {
 }
 
 #[test]
+fn sessions_are_listed_and_ended() {
+    let home = Home::new();
+    let user = home.add_user("ann@example.com");
+    assert_eq!(home.says("user sessions ann@example.com"), "ann@example.com is signed in nowhere.\n");
+    assert_eq!(home.document("user sessions ann@example.com"), json!([]));
+    let id = user["id"].as_str().unwrap().replace('-', "");
+    let (session, end) = ("5e".repeat(16), i64::MAX / 1_000_000);
+    let database = rusqlite::Connection::open(home.path("leadgate.db")).unwrap();
+    let begin = format!(
+        "INSERT INTO sessions (hash, id, user_id, agent, created_at, used_at, expires_at)
+         VALUES (x'00', x'{session}', x'{id}', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0', 0, 1000, {end})"
+    );
+    database.execute_batch(&begin).unwrap();
+
+    let list = home.document("user sessions ann@example.com");
+    assert_eq!(list[0]["id"], "5e5e5e5e-5e5e-5e5e-5e5e-5e5e5e5e5e5e");
+    assert_eq!(
+        (&list[0]["created"], &list[0]["used"]),
+        (&json!("1970-01-01T00:00:00Z"), &json!("1970-01-01T00:00:01Z"))
+    );
+    assert!(list[0]["user_agent"].as_str().unwrap().contains("Firefox/140.0"), "{list}");
+    let table = home.says("user sessions ann@example.com");
+    assert!(table.contains("1970-01-01T00:00:01Z  1970-01-01T00:00:00Z  Firefox on Linux\n"), "{table}");
+
+    assert_eq!(home.says("user logout ann@example.com"), "Signed ann@example.com out of 1 browser.\n");
+    assert_eq!(home.document("user logout ann@example.com"), json!({"email": "ann@example.com", "ended": 0}));
+    assert_eq!(home.document("user sessions ann@example.com"), json!([]));
+    assert_eq!(home.complains("user sessions eve@example.com"), "there is no user eve@example.com");
+    assert_eq!(home.complains("user logout eve@example.com"), "there is no user eve@example.com");
+}
+
+#[test]
 fn sites_are_added_granted_listed_and_removed() {
     let home = Home::new();
     home.add_user("ann@example.com");

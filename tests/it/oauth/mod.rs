@@ -3,11 +3,11 @@
 mod authorize;
 mod clients;
 mod codes;
-mod door;
+pub mod door;
 mod nodes;
 mod pages;
 mod refresh;
 mod request;
 mod steps;
 mod token;
-mod visitor;
+pub mod visitor;

@@ -3,34 +3,37 @@
 use std::collections::BTreeMap;
 
 use leadgate::model::OsEntropy;
-use leadgate::model::person::{NewSession, User};
+use leadgate::model::person::User;
+use leadgate::model::session::NewSession;
 use leadgate::model::time;
 use leadgate::model::token::{Plain, Session};
 use reqwest::{Method, RequestBuilder};
 
-use crate::harness::{Answer, Gate, PASSWORD, answer};
+use crate::harness::{Answer, Gate, PASSWORD, answer, make};
 
 /// Somebody at a browser.
 pub struct Visitor<'g> {
     gate: &'g Gate,
     pub cookies: BTreeMap<String, String>,
+    /// What it calls itself.
+    pub agent: String,
 }
 
 impl<'g> Visitor<'g> {
     /// With a browser that has never been here.
     pub fn new(gate: &'g Gate) -> Self {
-        Self { gate, cookies: BTreeMap::new() }
+        Self { gate, cookies: BTreeMap::new(), agent: String::new() }
     }
 
     /// With a session, as if logged in before.
     pub async fn logged_in(gate: &'g Gate, user: &User) -> Self {
         let session = Plain::<Session>::generate(&OsEntropy);
-        let (created, life) = (gate.now(), std::time::Duration::from_secs(3600));
-        let expires = time::after(created, life);
-        let new = NewSession { hash: session.hash(), user: user.id, created, expires };
+        let expires = time::after(gate.now(), std::time::Duration::from_secs(3600));
+        let new = make::session(&OsEntropy, gate.now(), user.id, expires);
+        let new = NewSession { hash: session.hash(), ..new };
         gate.store.start_session(new).await.unwrap();
         let cookies = BTreeMap::from([("leadgate_session".to_owned(), session.expose().to_owned())]);
-        Self { gate, cookies }
+        Self { cookies, ..Self::new(gate) }
     }
 
     /// The same browser, whose requests go to another node from now on.
@@ -76,7 +79,8 @@ impl<'g> Visitor<'g> {
 
     async fn send(&mut self, request: RequestBuilder) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = answer(request.header("cookie", cookies.join("; "))).await;
+        let request = request.header("cookie", cookies.join("; ")).header("user-agent", &self.agent);
+        let answer = answer(request).await;
         for set in answer.headers.get_all("set-cookie") {
             let (pair, rest) = set.to_str().unwrap().split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();
@@ -99,7 +103,7 @@ pub struct Form {
 impl Form {
     /// The form of this step. The pages write attributes in one order, so that this needs no parser.
     pub fn of(page: &Answer, step: &str) -> Self {
-        let form = page.text.split("<form ").skip(1).find(|form| form.contains(&format!("/authorize/{step}/\"")));
+        let form = page.text.split("<form ").skip(1).find(|form| form.contains(&format!("/{step}/\"")));
         let form = form.unwrap_or_else(|| panic!("no form for {step} on this page: {} {}", page.status, page.text));
         let form = form.split("</form>").next().unwrap();
         let hidden = form.split("<input type=\"hidden\" ").skip(1);

@@ -17,6 +17,7 @@ mod postgres_tls;
 mod purge;
 mod replay;
 mod sequences;
+mod sessions;
 mod sqlite_files;
 mod sqlite_line;
 mod subscriptions;

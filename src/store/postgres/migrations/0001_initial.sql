@@ -16,8 +16,12 @@ CREATE TABLE users (
 
 CREATE TABLE sessions (
     hash        BYTEA   NOT NULL PRIMARY KEY,
+    id          UUID    NOT NULL,
     user_id     UUID    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    agent       TEXT    NOT NULL,
     created_at  BIGINT  NOT NULL,
+    used_at     BIGINT  NOT NULL,
+    -- Moves with each use that is written down.
     expires_at  BIGINT  NOT NULL
 );
 CREATE INDEX sessions_by_user ON sessions (user_id);

@@ -14,8 +14,12 @@ CREATE TABLE users (
 
 CREATE TABLE sessions (
     hash        BLOB    NOT NULL PRIMARY KEY,
+    id          BLOB    NOT NULL,
     user_id     BLOB    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    agent       TEXT    NOT NULL,
     created_at  INTEGER NOT NULL,
+    used_at     INTEGER NOT NULL,
+    -- Moves with each use that is written down.
     expires_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_by_user ON sessions (user_id);

@@ -1,10 +1,10 @@
 //! Users, their sessions, sites, partners and sources come and go.
 
 use leadgate::model::partner::{Partner, Slug};
-use leadgate::model::person::{NewSession, PasswordHash, User};
+use leadgate::model::person::{PasswordHash, User};
 use leadgate::model::site::Site;
 use leadgate::model::source::Reach;
-use leadgate::model::token::{Credential, Plain, Session};
+use leadgate::model::token::{Credential, Plain};
 use leadgate::store::{AddUser, NewPartner};
 use proptest::prelude::*;
 
@@ -25,7 +25,10 @@ pub enum Step {
     Rehash { email: usize, old: usize, new: usize },
     RemoveUser { email: usize },
     StartSession { email: usize, seconds: u64 },
+    UseSession { session: usize, seconds: u64 },
     EndSession { session: usize },
+    EndSessionOf { email: usize, session: usize },
+    EndSessions { email: usize, except: usize },
     AddSite { site: usize, owners: Vec<usize> },
     GrantSite { site: usize, email: usize },
     RemoveSite { site: usize },
@@ -46,7 +49,13 @@ pub fn steps() -> impl Strategy<Value = Step> {
         1 => (email.clone(), password.clone(), password).prop_map(|(email, old, new)| Step::Rehash { email, old, new }),
         1 => email.clone().prop_map(|email| Step::RemoveUser { email }),
         2 => (email.clone(), 1..100_u64).prop_map(|(email, seconds)| Step::StartSession { email, seconds }),
+        1 => (any::<u8>(), 1..100_u64)
+            .prop_map(|(session, seconds)| Step::UseSession { session: session.into(), seconds }),
         1 => any::<u8>().prop_map(|session| Step::EndSession { session: session.into() }),
+        1 => (email.clone(), any::<u8>())
+            .prop_map(|(email, session)| Step::EndSessionOf { email, session: session.into() }),
+        1 => (email.clone(), any::<u8>())
+            .prop_map(|(email, except)| Step::EndSessions { email, except: except.into() }),
         4 => (site.clone(), some(email.clone())).prop_map(|(site, owners)| Step::AddSite { site, owners }),
         3 => (site.clone(), email).prop_map(|(site, email)| Step::GrantSite { site, email }),
         1 => site.clone().prop_map(|site| Step::RemoveSite { site }),
@@ -77,9 +86,28 @@ impl Step {
             }
             Step::StartSession { email, seconds } => start_session(world, *email, *seconds).await,
             Step::EndSession { session } => match pick(&world.sessions, *session) {
-                Some(session) => world.both(async |store| store.end_session(&session).await).await,
+                Some(session) => world.both(async |store| store.end_session(&session.hash).await).await,
                 None => Ok(()),
             },
+            Step::UseSession { session, seconds } => match pick(&world.sessions, *session) {
+                Some(session) => {
+                    let (now, expires) = (world.now, world.after(*seconds));
+                    world.both(async |store| store.use_session(&session.hash, now, expires).await).await
+                }
+                None => Ok(()),
+            },
+            Step::EndSessionOf { email, session } => match pick(&world.sessions, *session) {
+                Some(session) => {
+                    let user = world.users[*email].id;
+                    world.both(async |store| store.end_session_of(user, session.id).await).await
+                }
+                None => Ok(()),
+            },
+            Step::EndSessions { email, except } => {
+                let (user, now) = (world.users[*email].id, world.now);
+                let except = pick(&world.sessions, *except).map(|session| session.id);
+                world.both(async |store| store.end_sessions(user, except, now).await).await.map(drop)
+            }
             Step::AddSite { site, owners } => add_site(world, *site, owners).await,
             Step::GrantSite { site, email } => {
                 let (site, email) = (world.sites[*site].id, world.email(*email));
@@ -122,10 +150,9 @@ async fn add_user(world: &mut World, email: usize) -> Same {
 async fn start_session(world: &mut World, email: usize, seconds: u64) -> Same {
     let email = world.email(email);
     let Some((user, _)) = world.both(async |store| store.user_by_email(&email).await).await? else { return Ok(()) };
-    let hash = Plain::<Session>::generate(&world.entropy).hash();
-    let session = NewSession { hash, user: user.id, created: world.now, expires: world.after(seconds) };
+    let session = make::session(&world.entropy, world.now, user.id, world.after(seconds));
     world.both(async |store| store.start_session(session.clone()).await).await?;
-    world.sessions.push(hash);
+    world.sessions.push(session);
     Ok(())
 }
 

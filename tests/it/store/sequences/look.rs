@@ -55,7 +55,8 @@ async fn at_the_directory(world: &World) -> Same {
 
 async fn at_tokens(world: &World) -> Same {
     for session in &world.sessions {
-        world.both(async |store| store.session_user(session, world.now).await).await?;
+        world.both(async |store| store.session(&session.hash, world.now).await).await?;
+        world.both(async |store| store.sessions_of(session.user, world.now).await).await?;
     }
     for token in &world.access {
         let shown = async |store: &dyn leadgate::store::Store| {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use leadgate::model::oauth::NewCode;
 use leadgate::model::partner::Partner;
 use leadgate::model::person::{Email, User};
+use leadgate::model::session::NewSession;
 use leadgate::model::site::Site;
-use leadgate::model::token::{Access, Hashed, Refresh, Session};
+use leadgate::model::token::{Access, Hashed, Refresh};
 use leadgate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
 use leadgate::store::{self, Signal, Store};
 use proptest::prelude::*;
@@ -72,7 +73,7 @@ pub struct World {
     pub users: Vec<User>,
     pub sites: Vec<Site>,
     pub partners: Vec<Partner>,
-    pub sessions: Vec<Hashed<Session>>,
+    pub sessions: Vec<NewSession>,
     pub codes: Vec<NewCode>,
     pub access: Vec<Hashed<Access>>,
     pub refresh: Vec<(Hashed<Refresh>, PartnerId)>,

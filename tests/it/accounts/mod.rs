@@ -1,0 +1,3 @@
+//! People's own accounts: their sessions and passwords.
+
+mod sessions;
