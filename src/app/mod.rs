@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::delivery::{self, Driver, DriverParts};
+use crate::domain::guesses::Limits;
 use crate::domain::passwords::Passwords;
 use crate::domain::{Gateway, Policy};
 use crate::egress::{Client, ClientError, Guard, Resolve};
@@ -161,6 +162,7 @@ fn policy(settings: &Settings) -> Policy {
         refresh_token_ttl: settings.oauth.refresh_token_ttl,
         code_ttl: settings.oauth.code_ttl,
         sessions: settings.sessions,
+        guesses: Limits { per_account: settings.throttle.per_account, per_address: settings.throttle.per_address },
         retention: settings.delivery.retention,
     }
 }

@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::output::Output;
 use super::secret_input;
 use crate::domain::admin::Admin;
+use crate::domain::new_password::NewPassword;
 use crate::domain::passwords::hash_password;
 use crate::model::person::{Email, PasswordHash, User};
 use crate::model::session::LiveSession;
@@ -32,6 +33,9 @@ pub enum UserCommand {
     Passwd {
         /// Who
         email: Email,
+        /// Also disconnect all applications that the person connected: their leads stop at once
+        #[arg(long)]
+        disconnect: bool,
         /// Read the password from stdin
         #[arg(long)]
         password_stdin: bool,
@@ -59,14 +63,17 @@ impl UserCommand {
     pub async fn run(self, admin: &Admin, output: &Output) -> Result<(), CliError> {
         match self {
             UserCommand::Add { email, name, operator, password_stdin } => {
-                let password = new_password(password_stdin, admin)?;
+                let password = new_password(password_stdin, &email, admin)?;
                 let user = admin.add_user(email, name.unwrap_or_default(), operator, password).await?;
                 output.show(&identity(&user), format!("Added {}.", user.email))
             }
-            UserCommand::Passwd { email, password_stdin } => {
+            UserCommand::Passwd { email, disconnect, password_stdin } => {
                 let user = admin.user(&email).await?;
-                admin.set_password(&email, new_password(password_stdin, admin)?).await?;
-                output.show(&identity(&user), format!("Set the password of {email} and logged it out everywhere."))
+                let password = new_password(password_stdin, &email, admin)?;
+                admin.set_password(&user, password, disconnect).await?;
+                let also = if disconnect { " All applications that it connected are disconnected." } else { "" };
+                let text = format!("Set the password of {email} and logged it out everywhere.{also}");
+                output.show(&identity(&user), text)
             }
             UserCommand::List => list(&admin.users().await?, output),
             UserCommand::Sessions { email } => list_sessions(&admin.sessions(&email).await?, &email, output),
@@ -85,8 +92,9 @@ impl UserCommand {
     }
 }
 
-fn new_password(from_stdin: bool, admin: &Admin) -> Result<PasswordHash, CliError> {
-    Ok(hash_password(&secret_input::new_password(from_stdin)?, &*admin.entropy)?)
+fn new_password(from_stdin: bool, email: &Email, admin: &Admin) -> Result<PasswordHash, CliError> {
+    let password = NewPassword::parse(&secret_input::new_password(from_stdin)?, email)?;
+    Ok(hash_password(&password, &*admin.entropy))
 }
 
 fn identity(user: &User) -> Value {

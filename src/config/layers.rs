@@ -13,7 +13,7 @@ use super::error::SettingsError;
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 /// The keys of all settings. The variable of `delivery.timeout` is `LEADGATE_DELIVERY_TIMEOUT`.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 18] = [
     "database_url",
     "listen",
     "public_url",
@@ -30,6 +30,8 @@ pub const KEYS: [&str; 16] = [
     "oauth.code_ttl",
     "sessions.idle_ttl",
     "sessions.ttl",
+    "throttle.per_account",
+    "throttle.per_address",
 ];
 
 const PREFIX: &str = "LEADGATE_";

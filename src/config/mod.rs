@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::model::seal::Keyring;
 use crate::model::session::Lives;
+use crate::model::throttle::Limit;
 use crate::store::DatabaseUrl;
 
 pub use error::SettingsError;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub oauth: OAuthSettings,
     /// How long people stay signed in.
     pub sessions: Lives,
+    /// How often somebody may be wrong.
+    pub throttle: ThrottleSettings,
 }
 
 /// How leads go out.
@@ -70,6 +73,15 @@ pub struct OAuthSettings {
     pub refresh_token_ttl: Duration,
     /// Life of an authorization code.
     pub code_ttl: Duration,
+}
+
+/// How often a password or secret may be wrong.
+#[derive(Debug, Clone)]
+pub struct ThrottleSettings {
+    /// For one account.
+    pub per_account: Limit,
+    /// For one address.
+    pub per_address: Limit,
 }
 
 /// `public_url`: http or https with a host, and nothing else: the pages' links begin at the root of the host.
@@ -123,6 +135,7 @@ impl Settings {
             delivery: DeliverySettings::read(&reader)?,
             oauth: OAuthSettings::read(&reader)?,
             sessions: session_lives(&reader)?,
+            throttle: ThrottleSettings::read(&reader)?,
         })
     }
 
@@ -188,6 +201,16 @@ impl OAuthSettings {
             access_token_ttl: reader.duration("oauth.access_token_ttl", "a duration from 1m to 24h", MINUTE..=DAY)?,
             refresh_token_ttl: reader.duration("oauth.refresh_token_ttl", refresh, HOUR..=3650 * DAY)?,
             code_ttl: reader.duration("oauth.code_ttl", "a duration from 1s to 10m", SECOND..=10 * MINUTE)?,
+        })
+    }
+}
+
+impl ThrottleSettings {
+    fn read(reader: &Reader) -> Result<Self, SettingsError> {
+        let expected = "a number from 1 to 10000 and a duration from 10s to 24h, such as 10/10m";
+        Ok(Self {
+            per_account: reader.required("throttle.per_account", expected, values::limit)?,
+            per_address: reader.required("throttle.per_address", expected, values::limit)?,
         })
     }
 }

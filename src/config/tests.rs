@@ -99,6 +99,11 @@ fn a_bad_value_is_named_with_its_source_and_what_is_expected() {
         ("oauth.access_token_ttl", "2d"),
         ("oauth.refresh_token_ttl", "1s"),
         ("oauth.code_ttl", "1h"),
+        ("throttle.per_account", "10"),
+        ("throttle.per_account", "0/10m"),
+        ("throttle.per_account", "10/10"),
+        ("throttle.per_address", "10001/10m"),
+        ("throttle.per_address", "10/9s"),
     ] {
         let message = fault(&variable(key), bad);
         assert!(message.starts_with(&format!("{key} (from {})", variable(key))), "{message}");

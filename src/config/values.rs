@@ -8,6 +8,7 @@ use figment::value::Value;
 use ipnet::IpNet;
 
 use super::error::SettingsError;
+use crate::model::throttle::Limit;
 
 /// Reads settings from the layers.
 pub struct Reader(pub Figment);
@@ -76,6 +77,12 @@ impl Reader {
 /// A duration such as `30s` or `14d`.
 pub fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
+}
+
+/// A limit such as `10/10m`: so many at once, and evenly over so long.
+pub fn limit(text: &str) -> Option<Limit> {
+    let (count, period) = text.split_once('/')?;
+    Limit::new(count.trim().parse().ok()?, duration(period.trim())?)
 }
 
 /// A network such as `10.0.0.0/8`, or a single address.

@@ -1,75 +1,92 @@
 //! Who is at the browser: logging in, sessions, logging out.
 
+use std::net::IpAddr;
+
 use super::Gateway;
+use super::guesses::{Guess, Throttled};
 use super::passwords::Checked;
 use crate::model::SessionId;
-use crate::model::person::{Email, User};
+use crate::model::device::Device;
+use crate::model::person::{Email, PasswordHash, User};
 use crate::model::session::{NewSession, SignedIn, UserAgent};
 use crate::model::token::{Plain, Session};
 use crate::store::Result;
 
-/// Somebody at a browser says who they are.
-#[derive(Clone, Copy)]
-pub struct Attempt<'a> {
-    /// The e-mail, as it was typed.
-    pub email: &'a str,
-    /// The password, as it was typed.
-    pub password: &'a str,
-    /// The session that the browser has until now.
-    pub before: Option<&'a Plain<Session>>,
-    /// What the browser calls itself.
-    pub agent: &'a UserAgent,
-}
-
 /// What became of an attempt to log in.
 #[derive(Debug)]
 pub enum LogIn {
-    /// A session has started; this is its cookie.
-    Done(Plain<Session>),
+    /// A session has started.
+    Done(Welcome),
     /// There is no such pair of e-mail and password.
     Wrong,
     /// Too many passwords are being checked; nobody knows.
     Busy,
+    /// Too many passwords were wrong; nobody has looked at this one.
+    Throttled(Throttled),
+}
+
+/// What a browser keeps in which somebody has just shown their password.
+#[derive(Debug)]
+pub struct Welcome {
+    /// The cookie of the session that has started.
+    pub session: Plain<Session>,
+    /// What the browser is known by the next time.
+    pub device: Device,
+}
+
+/// The browser in which somebody logs in.
+#[derive(Debug)]
+pub struct At<'a> {
+    /// Where it is.
+    pub address: IpAddr,
+    /// What it is known by.
+    pub device: &'a Device,
+    /// What it calls itself.
+    pub agent: &'a UserAgent,
+    /// The session that it has.
+    pub session: Option<&'a Plain<Session>>,
 }
 
 /// Whether e-mail and password belong together.
-enum Known {
-    Yes(User),
+pub(super) enum Known {
+    Yes(User, PasswordHash),
     No,
     Busy,
+    Throttled(Throttled),
 }
 
 impl Gateway {
     /// Starts a session for the person with this e-mail and password. Whatever session the browser had before is ended,
     /// so that nobody can plant one (OWASP: session fixation).
-    pub async fn log_in(&self, attempt: Attempt<'_>) -> Result<LogIn> {
-        let user = match self.user_with_password(attempt.email, attempt.password).await? {
-            Known::Yes(user) => user,
+    pub async fn log_in(&self, email: &str, password: &str, at: At<'_>) -> Result<LogIn> {
+        let (user, hash) = match self.user_with_password(email, password, &at).await? {
+            Known::Yes(user, hash) => (user, hash),
             Known::No => return Ok(LogIn::Wrong),
             Known::Busy => return Ok(LogIn::Busy),
+            Known::Throttled(throttled) => return Ok(LogIn::Throttled(throttled)),
         };
-        if let Some(before) = attempt.before {
+        if let Some(before) = at.session {
             self.log_out(before).await?;
         }
-        let session = self.start_session(&user, attempt.agent).await?;
         tracing::info!(user = %user.id, "logged in");
-        Ok(LogIn::Done(session))
+        Ok(LogIn::Done(self.welcome(&user, &hash, &at).await?))
     }
 
-    /// Starts a session for somebody who has just proven who they are.
-    pub(super) async fn start_session(&self, user: &User, agent: &UserAgent) -> Result<Plain<Session>> {
+    /// Starts a session for somebody who has just shown that they have the password of this hash.
+    pub(super) async fn welcome(&self, user: &User, hash: &PasswordHash, at: &At<'_>) -> Result<Welcome> {
         let session = Plain::generate(&*self.entropy);
         let now = self.clock.now();
         let new = NewSession {
             id: SessionId::random(&*self.entropy),
             hash: session.hash(),
             user: user.id,
-            agent: agent.clone(),
+            agent: at.agent.clone(),
             created: now,
             expires: self.policy.sessions.end(now, now),
         };
         self.store.start_session(new).await?;
-        Ok(session)
+        let device = at.device.marked(user.id, hash, &self.keys, &*self.entropy);
+        Ok(Welcome { session, device })
     }
 
     /// Who is signed in with this cookie, if its session is alive. That it is used keeps it alive.
@@ -89,22 +106,30 @@ impl Gateway {
     }
 
     /// An unknown e-mail, a person without a password and a wrong password take the same time.
-    async fn user_with_password(&self, email: &str, password: &str) -> Result<Known> {
+    pub(super) async fn user_with_password(&self, email: &str, password: &str, at: &At<'_>) -> Result<Known> {
         let known = match email.parse::<Email>() {
             Ok(email) => self.store.user_by_email(&email).await?,
             Err(_) => None,
         };
         let (user, stored) = known.map_or((None, None), |(user, stored)| (Some(user), stored));
-        let checked = self.passwords.check(password, stored.clone(), &*self.entropy).await;
+        let guessed = user.as_ref().map(|user| user.id).zip(stored.as_ref());
+        let guess = Guess::at_password(self, email, guessed, at.device, at.address);
+        let checked = match self.check_password(&guess, password, stored.clone()).await? {
+            Ok(checked) => checked,
+            Err(throttled) => {
+                tracing::info!(user = user.map(|user| user.id.to_string()), "login throttled");
+                return Ok(Known::Throttled(throttled));
+            }
+        };
         match (user, stored, checked) {
             (_, _, Checked::Busy) => {
                 tracing::warn!("too many passwords wait to be checked");
                 Ok(Known::Busy)
             }
-            (Some(user), _, Checked::Right) => Ok(Known::Yes(user)),
+            (Some(user), Some(hash), Checked::Right) => Ok(Known::Yes(user, hash)),
             (Some(user), Some(old), Checked::Rehashed(new)) => {
-                self.store.rehash_password(user.id, old, new).await?;
-                Ok(Known::Yes(user))
+                self.store.rehash_password(user.id, old, new.clone()).await?;
+                Ok(Known::Yes(user, new))
             }
             (user, ..) => {
                 tracing::info!(user = user.map(|user| user.id.to_string()), "login refused");

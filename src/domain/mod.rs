@@ -1,11 +1,15 @@
 //! The verbs: what callers can have done. Each is a method of [`Gateway`]; transport and storage stay outside.
 
 pub mod access;
+pub mod account;
 pub mod admin;
 pub mod fields;
+pub mod forms;
+pub mod guesses;
 pub mod housekeeping;
 pub mod leads;
 pub mod login;
+pub mod new_password;
 pub mod oauth;
 pub mod passwords;
 pub mod subscriptions;
@@ -13,6 +17,7 @@ pub mod subscriptions;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::guesses::Limits;
 use self::passwords::Passwords;
 use crate::egress::Guard;
 use crate::model::seal::Keyring;
@@ -61,6 +66,8 @@ pub struct Policy {
     pub code_ttl: Duration,
     /// How long people stay signed in (`sessions.idle_ttl`, `sessions.ttl`).
     pub sessions: Lives,
+    /// How often somebody may be wrong (`throttle`).
+    pub guesses: Limits,
     /// Finished deliveries are deleted after this (`delivery.retention`).
     pub retention: Duration,
 }

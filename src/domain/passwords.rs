@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::new_password::NewPassword;
 use crate::model::Entropy;
 use crate::model::person::PasswordHash;
 
-/// The shortest new password, in characters.
-pub const MIN_CHARS: usize = 8;
 /// The longest password, in bytes.
 pub const MAX_BYTES: usize = 1024;
 
@@ -25,26 +24,9 @@ const SALT: usize = 16;
 /// waiting for longer than a person does.
 const QUEUE: usize = 32;
 
-/// A new password cannot be accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidPassword {
-    /// Fewer than [`MIN_CHARS`] characters.
-    #[error("a password needs at least {MIN_CHARS} characters")]
-    TooShort,
-    /// More than [`MAX_BYTES`] bytes.
-    #[error("a password can have at most {MAX_BYTES} bytes")]
-    TooLong,
-}
-
 /// Hashes a new password. Takes tens of milliseconds.
-pub fn hash_password(password: &str, entropy: &dyn Entropy) -> Result<PasswordHash, InvalidPassword> {
-    if password.chars().count() < MIN_CHARS {
-        return Err(InvalidPassword::TooShort);
-    }
-    if password.len() > MAX_BYTES {
-        return Err(InvalidPassword::TooLong);
-    }
-    Ok(hash(password, entropy.bytes::<SALT>()))
+pub fn hash_password(password: &NewPassword, entropy: &dyn Entropy) -> PasswordHash {
+    hash(password.expose(), entropy.bytes::<SALT>())
 }
 
 /// Checks passwords, a few at a time.
@@ -80,24 +62,51 @@ impl Passwords {
         Self { turns: Arc::new(Semaphore::new(at_once)), queue: Arc::new(Semaphore::new(at_once + waiting)) }
     }
 
+    /// Waits for a turn to check or hash a password; `None` if too many wait already.
+    pub async fn turn(&self) -> Option<Turn> {
+        let place = self.queue.clone().try_acquire_owned().ok()?;
+        let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
+        Some(Turn { _held: (place, turn) })
+    }
+}
+
+/// The right to check or hash one password now.
+#[derive(Debug)]
+pub struct Turn {
+    _held: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+impl Turn {
     /// Whether `password` is what `stored` was made of. Without a stored hash the answer is no, after the same work: how
     /// long it takes does not tell whether somebody exists.
-    pub async fn check(&self, password: &str, stored: Option<PasswordHash>, entropy: &dyn Entropy) -> Checked {
+    pub async fn check(self, password: &str, stored: Option<PasswordHash>, entropy: &dyn Entropy) -> Checked {
         if password.len() > MAX_BYTES {
             return Checked::Wrong;
         }
-        let Ok(place) = self.queue.clone().try_acquire_owned() else { return Checked::Busy };
-        let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
         let (password, salt) = (password.to_owned(), entropy.bytes::<SALT>());
         let work = move || {
             // Held until the work is done, also when nobody waits for it any more.
-            let _held = (place, turn);
+            let _turn = self;
             check(&password, stored.as_ref(), salt)
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(checked) => checked,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+        off_the_async_threads(work).await
+    }
+
+    /// Hashes a new password.
+    pub async fn hash(self, password: NewPassword, entropy: &dyn Entropy) -> PasswordHash {
+        let salt = entropy.bytes::<SALT>();
+        let work = move || {
+            let _turn = self;
+            hash(password.expose(), salt)
+        };
+        off_the_async_threads(work).await
+    }
+}
+
+async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
 
@@ -145,12 +154,13 @@ mod tests {
     use crate::model::OsEntropy;
 
     async fn checked(password: &str, stored: Option<PasswordHash>) -> Checked {
-        Passwords::new(1).check(password, stored, &OsEntropy).await
+        let turn = Passwords::new(1).turn().await.expect("nobody else waits");
+        turn.check(password, stored, &OsEntropy).await
     }
 
     #[tokio::test]
     async fn only_the_password_itself_is_right() {
-        let stored = hash_password("correct horse", &OsEntropy).unwrap();
+        let stored = hash("correct horse", [7; SALT]);
         assert!(stored.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", stored.0);
         assert_eq!(checked("correct horse", Some(stored.clone())).await, Checked::Right);
         assert_eq!(checked("correct horse ", Some(stored.clone())).await, Checked::Wrong);
@@ -162,26 +172,19 @@ mod tests {
     #[tokio::test]
     async fn long_passwords_are_never_cut() {
         let long = "ü".repeat(MAX_BYTES / 2);
-        let stored = hash_password(&long, &OsEntropy).unwrap();
+        let stored = hash(&long, [7; SALT]);
         assert_eq!(checked(&long, Some(stored.clone())).await, Checked::Right);
         assert_eq!(checked(&long[..MAX_BYTES - 2], Some(stored.clone())).await, Checked::Wrong);
         assert_eq!(checked(&format!("{long}x"), Some(stored)).await, Checked::Wrong);
-        assert_eq!(hash_password(&format!("{long}x"), &OsEntropy), Err(InvalidPassword::TooLong));
-    }
-
-    #[test]
-    fn new_passwords_are_counted_in_characters() {
-        assert_eq!(hash_password("üüüüüüü", &OsEntropy), Err(InvalidPassword::TooShort));
-        assert!(hash_password("üüüüüüüü", &OsEntropy).is_ok());
     }
 
     #[tokio::test]
     async fn when_too_many_wait_the_next_one_is_told_so() {
         let passwords = Passwords::with_queue(1, 1);
-        let check = || passwords.check("a password", None, &OsEntropy);
+        let check = async || Some(passwords.turn().await?.check("a password", None, &OsEntropy).await);
         let (first, second, third) = tokio::join!(check(), check(), check());
-        assert_eq!([first, second, third], [Checked::Wrong, Checked::Wrong, Checked::Busy]);
-        assert_eq!(check().await, Checked::Wrong);
+        assert_eq!([first, second, third], [Some(Checked::Wrong), Some(Checked::Wrong), None]);
+        assert_eq!(check().await, Some(Checked::Wrong));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The two cookies: which browser this is, and who is logged in there.
+//! The cookies: which browser this is, who is logged in there, and who has logged in there before.
 //!
 //! `SameSite=Lax`, because with `Strict` a user who arrives from a partner would look logged out (OWASP; checklist 31). On
 //! https they are `__Host-` cookies, which no other host, not even a subdomain, can plant.
@@ -9,6 +9,7 @@ use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::App;
+use crate::model::device::Device;
 use crate::model::token::{Browser, Kind, Plain, Session};
 
 /// A token that lives in a cookie.
@@ -25,13 +26,24 @@ impl Cookie for Browser {
     const NAME: &'static str = "leadgate_browser";
 }
 
+/// What a browser is known by. It outlives sessions: it is for the next time that somebody logs in.
+const DEVICE: &str = "leadgate_device";
+const DEVICE_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// The cookie that the browser sent, if it has the form of one of ours.
 pub fn read<C: Cookie>(headers: &HeaderMap, secure: bool) -> Option<Plain<C>> {
-    let name = name::<C>(secure);
+    values(headers, &name(C::NAME, secure)).find(|value| has_form::<C>(value)).map(Plain::received)
+}
+
+/// What the browser is known by; nothing, if it sent nothing of that form.
+pub fn read_device(headers: &HeaderMap, secure: bool) -> Device {
+    values(headers, &name(DEVICE, secure)).find_map(Device::parse).unwrap_or_default()
+}
+
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
-    values.find(|value| has_form::<C>(value)).map(Plain::received)
+    pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value)
 }
 
 /// The value of `Set-Cookie` that signs the browser in, for as long as a session can live.
@@ -46,12 +58,18 @@ pub fn of_browser(app: &App, browser: &Plain<Browser>) -> HeaderValue {
 
 fn set<C: Cookie>(token: &Plain<C>, life: Option<Duration>, secure: bool) -> HeaderValue {
     let life = life.map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default();
-    header(&format!("{}={}{life}", name::<C>(secure), token.expose()), secure)
+    header(&format!("{}={}{life}", name(C::NAME, secure), token.expose()), secure)
+}
+
+/// The value of `Set-Cookie` that lets the browser be known the next time.
+pub fn of_device(app: &App, device: &Device) -> HeaderValue {
+    let (life, secure) = (DEVICE_LIFE.as_secs(), app.settings.secure);
+    header(&format!("{}={}; Max-Age={life}", name(DEVICE, secure), device.to_text()), secure)
 }
 
 /// The value of `Set-Cookie` that takes the token away.
 pub fn forget<C: Cookie>(secure: bool) -> HeaderValue {
-    header(&format!("{}=; Max-Age=0", name::<C>(secure)), secure)
+    header(&format!("{}=; Max-Age=0", name(C::NAME, secure)), secure)
 }
 
 fn header(pair: &str, secure: bool) -> HeaderValue {
@@ -60,8 +78,8 @@ fn header(pair: &str, secure: bool) -> HeaderValue {
     HeaderValue::from_str(&text).expect("our tokens are visible ASCII")
 }
 
-fn name<C: Cookie>(secure: bool) -> String {
-    format!("{}{}", if secure { "__Host-" } else { "" }, C::NAME)
+fn name(name: &str, secure: bool) -> String {
+    format!("{}{name}", if secure { "__Host-" } else { "" })
 }
 
 /// Prefix and 64 hex digits: an empty or guessable value never becomes what a form is bound to.

@@ -87,7 +87,7 @@ impl BasicPair {
     }
 
     /// The readings to try, one after the other: form-decoded (if it can be), then as it is (if that differs).
-    pub fn candidates(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn candidates(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let decoded = self.decoded.as_ref().filter(|decoded| **decoded != self.raw);
         decoded.into_iter().chain([&self.raw]).map(|(name, password)| (name.as_str(), password.as_str()))
     }

@@ -10,12 +10,18 @@ use super::json::{self, InvalidJson};
 use crate::domain::StoreError;
 use crate::domain::access::AccessError;
 use crate::domain::fields::FieldErrors;
+use crate::domain::guesses::Throttled;
 use crate::domain::leads::LeadError;
 use crate::domain::subscriptions::SubscriptionError;
 use crate::model::scope::Scope;
 
 /// After how many seconds a caller may try again when the database does not answer.
 pub const RETRY_SECONDS: u32 = 5;
+
+/// After how many seconds somebody whose guesses are throttled may try again; at least one.
+pub fn wait_seconds(throttled: Throttled) -> u64 {
+    u64::try_from(throttled.wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
+}
 
 /// A fault of a request to the APIs (API.md §2 to §4).
 #[derive(Debug)]
@@ -28,6 +34,8 @@ pub enum ApiError {
     InvalidToken,
     /// The Basic credentials are not valid.
     WrongCredentials,
+    /// Too many Basic credentials were not valid; nobody has looked at these.
+    Throttled(Throttled),
     /// An `Authorization` header that cannot be read, or several.
     MalformedCredentials,
     /// The token lacks this scope.
@@ -65,6 +73,7 @@ impl ApiError {
                 StatusCode::UNAUTHORIZED
             }
             Self::MalformedCredentials | Self::InvalidJson | Self::InvalidKey => StatusCode::BAD_REQUEST,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::SiteNotFound | Self::LeadNotFound | Self::SubscriptionNotFound => StatusCode::NOT_FOUND,
             Self::SeveralSubscriptions => StatusCode::CONFLICT,
@@ -81,6 +90,7 @@ impl ApiError {
             Self::NoToken | Self::NoCredentials => "Authentication required",
             Self::InvalidToken => "Invalid or expired access token",
             Self::WrongCredentials => "Wrong username or password",
+            Self::Throttled(_) => "Too many wrong passwords, try again later",
             Self::MalformedCredentials => "Malformed Authorization header",
             Self::InsufficientScope(_) => "The access token lacks the required scope",
             Self::SiteNotFound => "Site not found",
@@ -95,6 +105,15 @@ impl ApiError {
             Self::KeyReused => "Idempotency-Key was used with another request",
             Self::Unavailable => "Temporarily unavailable",
             Self::Internal => "Unknown server error",
+        }
+    }
+
+    /// After how many seconds it is worth trying again.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Throttled(throttled) => Some(wait_seconds(*throttled)),
+            Self::Unavailable => Some(RETRY_SECONDS.into()),
+            _ => None,
         }
     }
 
@@ -118,7 +137,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, challenges) = (self.status(), self.challenges());
+        let (status, challenges, retry) = (self.status(), self.challenges(), self.retry_after());
         let mut body = json!({"error": self.message()});
         if let Self::InvalidFields(errors) = self {
             body["fields"] = errors.to_json();
@@ -128,8 +147,8 @@ impl IntoResponse for ApiError {
             let value = HeaderValue::from_str(&challenge).expect("challenges are printable ASCII");
             response.headers_mut().append(WWW_AUTHENTICATE, value);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
+        if let Some(seconds) = retry {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -167,6 +186,7 @@ impl From<AccessError> for ApiError {
             AccessError::InvalidToken => Self::InvalidToken,
             AccessError::InsufficientScope(scope) => Self::InsufficientScope(scope),
             AccessError::WrongCredentials => Self::WrongCredentials,
+            AccessError::Throttled(throttled) => Self::Throttled(throttled),
             AccessError::SiteNotFound => Self::SiteNotFound,
             AccessError::Store(error) => error.into(),
         }
@@ -177,6 +197,7 @@ impl From<SubscriptionError> for ApiError {
     fn from(error: SubscriptionError) -> Self {
         match error {
             SubscriptionError::SiteNotFound => Self::SiteNotFound,
+            SubscriptionError::Revoked => Self::InvalidToken,
             SubscriptionError::NotFound => Self::SubscriptionNotFound,
             SubscriptionError::Several => Self::SeveralSubscriptions,
             SubscriptionError::Invalid(errors) => Self::InvalidFields(errors),

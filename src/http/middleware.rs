@@ -1,11 +1,13 @@
 //! Around every request: an id that joins the caller's answer to the operator's log, and a net for panics.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::STRICT_TRANSPORT_SECURITY;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
@@ -21,6 +23,25 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
+impl ClientAddress {
+    /// Where this request comes from.
+    pub fn of(request: &Request) -> Self {
+        Self::noted(request.extensions())
+    }
+
+    fn noted(extensions: &Extensions) -> Self {
+        *extensions.get().expect("`observe` is around every route, and notes it")
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::noted(&parts.extensions))
+    }
+}
+
 /// Wraps the routes.
 pub fn around(router: Router<App>, app: App) -> Router<App> {
     router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(app, observe))
@@ -31,11 +52,9 @@ pub fn around(router: Router<App>, app: App) -> Router<App> {
 async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = hex::encode(app.gateway.entropy.bytes::<8>());
     let client = client_address(&request, &app.settings.trusted_proxies);
-    if let Some(client) = client {
-        request.extensions_mut().insert(client);
-    }
-    let client = client.map(|ClientAddress(address)| tracing::field::display(address));
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), client);
+    request.extensions_mut().insert(client);
+    let span =
+        tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), client = %client.0);
     let secure = app.settings.secure;
     async move {
         let mut response = next.run(request).await;
@@ -63,10 +82,11 @@ fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
 }
 
 /// The peer; or, if the peer is a trusted proxy, the nearest address in `X-Forwarded-For` that is not one.
-fn client_address(request: &Request, trusted: &[IpNet]) -> Option<ClientAddress> {
-    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+/// Requests of unknown origin, which no connection brings, share one.
+fn client_address(request: &Request, trusted: &[IpNet]) -> ClientAddress {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-    let mut client = peer.ip().to_canonical();
+    let mut client = peer.map_or(IpAddr::from([0; 4]), |ConnectInfo(peer)| peer.ip().to_canonical());
     if is_trusted(&client) {
         let hops = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).collect();
@@ -78,5 +98,5 @@ fn client_address(request: &Request, trusted: &[IpNet]) -> Option<ClientAddress>
             }
         }
     }
-    Some(ClientAddress(client))
+    ClientAddress(client)
 }

@@ -2,11 +2,13 @@
 //! Nothing here waits, reads a clock, draws randomness or knows how it is stored.
 
 pub mod delivery;
+pub mod device;
 pub mod entropy;
 pub mod ids;
 pub mod lead;
 pub mod oauth;
 pub mod partner;
+pub mod password;
 pub mod person;
 pub mod scope;
 pub mod seal;
@@ -15,6 +17,7 @@ pub mod signature;
 pub mod site;
 pub mod source;
 pub mod subscription;
+pub mod throttle;
 pub mod time;
 pub mod token;
 pub mod web_url;

@@ -61,21 +61,36 @@ impl Keyring {
 
     /// Decrypts what any of the keys sealed for the same `context`.
     pub fn open(&self, sealed: &Sealed, context: &[u8]) -> Result<Vec<u8>, CannotOpen> {
-        let (nonce, text) = sealed.0.split_at_checked(NONCE).ok_or(CannotOpen)?;
-        let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| CannotOpen)?;
-        let nonce = XNonce::from(nonce);
-        let open = |key| cipher(key).decrypt(&nonce, Payload { msg: text, aad: context }).ok();
-        self.keys.iter().find_map(open).ok_or(CannotOpen)
+        self.keys.iter().find_map(|key| open(key, sealed, context)).ok_or(CannotOpen)
+    }
+
+    /// Whether the first key sealed it: then the others are not needed for it.
+    pub fn is_current(&self, sealed: &Sealed, context: &[u8]) -> bool {
+        open(&self.keys[0], sealed, context).is_some()
     }
 
     /// HMAC-SHA256 under the first key: a tag that only this gateway can make. `purpose` keeps uses apart.
     pub fn tag(&self, purpose: &str, message: &[u8]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.keys[0]).expect("HMAC takes keys of any length");
-        mac.update(purpose.as_bytes());
-        mac.update(&[0]);
-        mac.update(message);
-        mac.finalize().into_bytes().into()
+        mac(&self.keys[0], purpose, message).finalize().into_bytes().into()
     }
+
+    /// Whether `tag` is the [`Keyring::tag`] of all this under any of the keys. Takes the same time whatever it is.
+    pub fn is_tag(&self, tag: &[u8], purpose: &str, message: &[u8]) -> bool {
+        self.keys.iter().fold(false, |found, key| found | mac(key, purpose, message).verify_slice(tag).is_ok())
+    }
+}
+
+fn open(key: &[u8; 32], sealed: &Sealed, context: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, text) = sealed.0.split_first_chunk::<NONCE>()?;
+    cipher(key).decrypt(&XNonce::from(*nonce), Payload { msg: text, aad: context }).ok()
+}
+
+fn mac(key: &[u8; 32], purpose: &str, message: &[u8]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(purpose.as_bytes());
+    mac.update(&[0]);
+    mac.update(message);
+    mac
 }
 
 fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
@@ -121,5 +136,20 @@ mod tests {
         assert_eq!(both.open(&sealed, b"site b"), Err(CannotOpen));
         assert_eq!(other.open(&sealed, b"site a"), Err(CannotOpen));
         assert_eq!(old.open(&Sealed::from_bytes(vec![1, 2, 3]), b"site a"), Err(CannotOpen));
+        assert!(old.is_current(&sealed, b"site a") && !both.is_current(&sealed, b"site a"));
+    }
+
+    #[test]
+    fn a_tag_of_any_key_is_good_and_the_first_makes_them() {
+        let old = Keyring::parse(&"11".repeat(32)).unwrap();
+        let both = Keyring::parse(&format!("{},{}", "22".repeat(32), "11".repeat(32))).unwrap();
+        let (before, now) = (old.tag("a", b"b"), both.tag("a", b"b"));
+        assert_ne!(before, now);
+        assert!(both.is_tag(&before, "a", b"b") && both.is_tag(&now, "a", b"b"));
+        assert!(!old.is_tag(&now, "a", b"b"));
+        for (purpose, message) in [("b", b"b".as_slice()), ("a", b"c"), ("", b"a\0b")] {
+            assert!(!both.is_tag(&now, purpose, message));
+        }
+        assert!(!both.is_tag(&now[..31], "a", b"b") && !both.is_tag(b"", "a", b"b"));
     }
 }

@@ -66,10 +66,6 @@ pub enum Removed {
 pub trait Directory: Send + Sync {
     /// Adds a person.
     async fn add_user(&self, user: User, password: Option<PasswordHash>) -> Result<AddUser>;
-    /// Sets a person's password and ends all its sessions.
-    async fn set_password(&self, email: &Email, password: PasswordHash) -> Result<Removed>;
-    /// Replaces a password's hash by a better one of the same password, if it is still `old`.
-    async fn rehash_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<()>;
     /// Everybody, by e-mail.
     async fn users(&self) -> Result<Vec<User>>;
     /// Removes a person, its sessions, its ownerships and the grants that it gave.

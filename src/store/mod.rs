@@ -8,11 +8,13 @@ mod deliveries;
 mod directory;
 mod leads;
 mod oauth;
+mod passwords;
 pub mod postgres;
 mod sessions;
 pub mod signals;
 pub mod sqlite;
 mod subscriptions;
+mod throttle;
 pub mod transfer;
 
 use std::sync::Arc;
@@ -23,23 +25,28 @@ pub use deliveries::Deliveries;
 pub use directory::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed};
 pub use leads::Leads;
 pub use oauth::OAuth;
+pub use passwords::Passwords;
 pub use sessions::Sessions;
 pub use signals::{Signal, Signals};
 pub use subscriptions::{Found, NewSubscription, Replaced, Subscriptions};
+pub use throttle::Throttle;
 
 use crate::model::Timestamp;
 use crate::model::seal::Sealed;
 
 /// The whole store, as one engine offers it.
 #[async_trait]
-pub trait Store: Directory + Sessions + OAuth + Subscriptions + Leads + Deliveries + std::fmt::Debug + 'static {
+pub trait Store:
+    Directory + Passwords + Sessions + OAuth + Subscriptions + Leads + Deliveries + Throttle + std::fmt::Debug + 'static
+{
     /// What the engine tells the rest of this process about commits.
     fn signals(&self) -> &Signals;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<()>;
 
-    /// Deletes at most about `limit` rows of what is over: expired codes, tokens and sessions, `Idempotency-Key`s,
+    /// Deletes at most about `limit` rows of what is over: expired codes, tokens and sessions, `Idempotency-Key`s, buckets
+    /// of guesses that are full,
     /// deliveries that finished before `finished_before`, and what removed sites left. An engine may delete deliveries
     /// by the day, and so up to a day later (or a sixtieth of the time that they are kept, if that is longer); a day counts
     /// as one row. Returns how many; callers repeat until it is 0, so that each transaction stays short.

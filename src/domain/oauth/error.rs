@@ -2,6 +2,7 @@
 //!
 //! Descriptions are fixed texts of the characters that RFC 6749 §4.1.2.1 and §5.2 allow; they never repeat input.
 
+use crate::domain::guesses::Throttled;
 use crate::store::StoreError;
 
 /// What a partner is told, through the browser, of an authorization request that failed (RFC 6749 §4.1.2.1).
@@ -59,6 +60,9 @@ pub enum TokenError {
     /// The client is unknown, or its secret is wrong, or it did not authenticate.
     #[error("client authentication failed")]
     InvalidClient,
+    /// Too many secrets were wrong; nobody has looked at this one.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// The code or refresh token is not good, for whatever reason; the log has it.
     #[error("the code or token is invalid, expired, revoked, or was issued for something else")]
     InvalidGrant,
@@ -90,6 +94,7 @@ mod tests {
             assert!(allowed(&error.to_string()), "{error}");
         }
         for error in [
+            TokenError::Throttled(Throttled { wait: std::time::Duration::ZERO }),
             TokenError::InvalidClient,
             TokenError::InvalidGrant,
             TokenError::UnsupportedGrantType,

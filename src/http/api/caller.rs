@@ -6,6 +6,7 @@ use crate::domain::access::{Sender, Subscriber};
 use crate::http::App;
 use crate::http::credentials::Credentials;
 use crate::http::error::ApiError;
+use crate::http::middleware::ClientAddress;
 use crate::model::token::Plain;
 
 /// A partner that calls for its subscription to `site`.
@@ -19,10 +20,15 @@ pub async fn subscriber(app: &App, headers: &HeaderMap, slug: &str, site: &str) 
 }
 
 /// A partner or source that calls for the leads of `site`.
-pub async fn sender(app: &App, headers: &HeaderMap, site: &str) -> Result<Sender, ApiError> {
+pub async fn sender(
+    app: &App,
+    headers: &HeaderMap,
+    ClientAddress(address): ClientAddress,
+    site: &str,
+) -> Result<Sender, ApiError> {
     match Credentials::from(headers) {
         Credentials::Bearer(token) => Ok(app.gateway.admit_partner_sender(&Plain::received(token), site).await?),
-        Credentials::Basic(pair) => Ok(app.gateway.admit_source(pair.candidates(), site).await?),
+        Credentials::Basic(pair) => Ok(app.gateway.admit_source(pair.candidates(), site, address).await?),
         Credentials::Absent => Err(ApiError::NoCredentials),
         Credentials::Malformed | Credentials::Several => Err(ApiError::MalformedCredentials),
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::domain::access::Sender;
 use crate::domain::leads::{Empties, Kind, Posted};
 use crate::http::error::ApiError;
+use crate::http::middleware::ClientAddress;
 use crate::http::routes::both;
 use crate::http::{App, json};
 use crate::model::SiteId;
@@ -87,13 +88,23 @@ async fn add_activities(
     Ok(done(StatusCode::CREATED, site, receipt))
 }
 
-async fn show(State(app): State<App>, Path((site, lead)): OnLead, headers: HeaderMap) -> Result<Response, ApiError> {
-    let caller = caller::sender(&app, &headers, &site).await?;
+async fn show(
+    State(app): State<App>,
+    Path((site, lead)): OnLead,
+    from: ClientAddress,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = caller::sender(&app, &headers, from, &site).await?;
     Ok(json::answer(StatusCode::OK, &app.gateway.lead(&caller, &lead).await?))
 }
 
-async fn users(State(app): State<App>, Path(site): OnSite, headers: HeaderMap) -> Result<Response, ApiError> {
-    let caller = caller::sender(&app, &headers, &site).await?;
+async fn users(
+    State(app): State<App>,
+    Path(site): OnSite,
+    from: ClientAddress,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let caller = caller::sender(&app, &headers, from, &site).await?;
     let users = app.gateway.site_users(&caller).await?;
     Ok(json::answer(StatusCode::OK, &users.iter().map(user_json).collect::<Vec<_>>()))
 }
@@ -111,7 +122,7 @@ struct Received {
 
 /// Admits the caller first, so that a stranger's body is not even read.
 async fn receive(app: &App, site: &str, request: Request) -> Result<(Sender, Received), ApiError> {
-    let caller = caller::sender(app, request.headers(), site).await?;
+    let caller = caller::sender(app, request.headers(), ClientAddress::of(&request), site).await?;
     let (head, body) = request.into_parts();
     let body = json::read(body).await?;
     Ok((caller, Received { headers: head.headers, path: head.uri.path().to_owned(), body }))

@@ -6,6 +6,7 @@ use crate::domain::oauth::error::TokenError;
 use crate::http::App;
 use crate::http::credentials::Credentials;
 use crate::http::form::Params;
+use crate::http::middleware::ClientAddress;
 use crate::model::partner::{Partner, Slug};
 use crate::model::token::Plain;
 
@@ -14,10 +15,11 @@ pub(super) async fn authenticate(
     app: &App,
     slug: Option<&Slug>,
     credentials: Credentials,
+    ClientAddress(address): ClientAddress,
     form: &Params,
 ) -> Result<Partner, OAuthError> {
     let presented = presented(credentials, form)?;
-    let partner = app.gateway.authenticate_client(slug, &presented).await?;
+    let partner = app.gateway.authenticate_client(slug, &presented, address).await?;
     match form.get("client_id") {
         Some(other) if other != partner.client_id.as_str() => {
             Err(TokenError::InvalidRequest("client_id is not that of the authenticated client").into())

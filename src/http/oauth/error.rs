@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::domain::StoreError;
 use crate::domain::oauth::error::TokenError;
 use crate::http::body::BodyRefused;
-use crate::http::error::RETRY_SECONDS;
+use crate::http::error::{RETRY_SECONDS, wait_seconds};
 use crate::http::form::FormRefused;
 use crate::http::json;
 
@@ -18,11 +18,14 @@ pub struct OAuthError {
     status: StatusCode,
     code: &'static str,
     description: String,
+    /// After how many seconds it is worth trying again.
+    retry: Option<u64>,
 }
 
 impl OAuthError {
     fn new(status: StatusCode, code: &'static str, description: impl ToString) -> Self {
-        Self { status, code, description: description.to_string() }
+        let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SECONDS.into());
+        Self { status, code, description: description.to_string(), retry }
     }
 }
 
@@ -34,6 +37,11 @@ impl From<TokenError> for OAuthError {
             TokenError::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
             TokenError::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             TokenError::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
+            // RFC 6749 §5.2 has no code for this. It is what a client waits after, as for any other reason to wait.
+            TokenError::Throttled(throttled) => {
+                let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", throttled);
+                return Self { retry: Some(wait_seconds(*throttled)), ..refusal };
+            }
             TokenError::Store(cause) => return Self::from(cause),
         };
         Self::new(status, code, error)
@@ -74,15 +82,12 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let body = json!({"error": self.code, "error_description": self.description});
         let mut response = json::answer(self.status, &body);
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                let challenge = HeaderValue::from_static("Basic realm=\"leadgate\"");
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
-            }
-            _ => {}
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"leadgate\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = self.retry {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
     }

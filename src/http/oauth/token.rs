@@ -13,12 +13,14 @@ use crate::http::App;
 use crate::http::credentials::Credentials;
 use crate::http::form;
 use crate::http::json;
+use crate::http::middleware::ClientAddress;
 use crate::http::routes::PartnerSlug;
 
 /// Issues tokens. The client is judged before anything of the grant, so that a failed authentication burns no code.
 pub(super) async fn issue(
     State(app): State<App>,
     PartnerSlug(slug): PartnerSlug,
+    from: ClientAddress,
     request: Request,
 ) -> Result<Response, OAuthError> {
     let credentials = Credentials::from(request.headers());
@@ -26,7 +28,7 @@ pub(super) async fn issue(
     if form.repeated().is_some() {
         return Err(TokenError::InvalidRequest("a parameter is repeated").into());
     }
-    let partner = client::authenticate(&app, slug.as_ref(), credentials, &form).await?;
+    let partner = client::authenticate(&app, slug.as_ref(), credentials, from, &form).await?;
     let tokens = match form.get("grant_type") {
         Some("authorization_code") => {
             let (code, redirect_uri) = (form.get("code"), form.get("redirect_uri"));

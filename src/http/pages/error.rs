@@ -7,11 +7,12 @@ use axum::response::{IntoResponse, Response};
 use super::views::{self, ErrorPage};
 use super::visit::{see_partner, start_again};
 use crate::domain::StoreError;
+use crate::domain::guesses::Throttled;
 use crate::domain::oauth::authorize::{Answer, Asking, Stopped};
 use crate::domain::oauth::error::AuthorizationError;
 use crate::domain::oauth::flow::FormRefused;
 use crate::http::body::BodyRefused;
-use crate::http::error::RETRY_SECONDS;
+use crate::http::error::{RETRY_SECONDS, wait_seconds};
 use crate::http::form;
 
 /// Why a page is not what was asked for. Those with a path offer to start the same request again there.
@@ -47,6 +48,8 @@ pub enum PageError {
     MethodNotAllowed,
     /// Too many people log in at once.
     Busy(String),
+    /// Too many passwords were wrong; nobody has looked at this one.
+    Throttled(String, Throttled),
     /// The database does not answer.
     Unavailable,
     /// A fault of ours.
@@ -75,6 +78,7 @@ impl PageError {
             Self::Expired(_) => StatusCode::GONE,
             Self::Repeated(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Throttled(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal | Self::Answered(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -126,6 +130,10 @@ impl PageError {
                 "It only receives forms. Go back to the application and start again.",
             ),
             Self::Busy(_) => ("Very busy now", "Too many people sign in at this moment. Please try again in a moment."),
+            Self::Throttled(..) => (
+                "Too many attempts",
+                "There were too many wrong passwords, so this one was not looked at. Please try again in a few minutes.",
+            ),
             Self::Unavailable => ("Not available now", "Please try again in a moment. Nothing was changed."),
             Self::Internal | Self::Answered(_) => {
                 ("Something went wrong here", "It is not your fault. Please try again later.")
@@ -133,9 +141,19 @@ impl PageError {
         }
     }
 
+    /// After how many seconds it is worth trying again.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Throttled(_, throttled) => Some(wait_seconds(*throttled)),
+            Self::Busy(_) | Self::Unavailable => Some(RETRY_SECONDS.into()),
+            _ => None,
+        }
+    }
+
     fn way_on(&self) -> Option<&str> {
         match self {
             Self::Busy(path)
+            | Self::Throttled(path, _)
             | Self::OutOfDate(path)
             | Self::Expired(path)
             | Self::Repeated(path)
@@ -153,8 +171,8 @@ impl IntoResponse for PageError {
         let (title, message) = self.words();
         let page = ErrorPage { title, message, way_on: self.way_on() };
         let mut response = views::render(self.status(), &page);
-        if matches!(self, Self::Busy(_) | Self::Unavailable) {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
+        if let Some(seconds) = self.retry_after() {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
     }

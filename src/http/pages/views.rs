@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::assets::{ICON, STYLESHEET};
 use super::visit::{Visitor, authorize_path};
+use crate::domain::forms::Form;
 use crate::domain::oauth::authorize::Asking;
-use crate::domain::oauth::flow::Form;
 use crate::http::App;
 use crate::model::person::User;
 use crate::model::scope::Scope;

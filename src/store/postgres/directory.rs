@@ -19,14 +19,6 @@ impl Directory for PostgresStore {
         write!(self, Full, tx => users::add(&tx, &user, password.as_ref()))
     }
 
-    async fn set_password(&self, email: &Email, password: PasswordHash) -> Result<Removed> {
-        write!(self, Full, tx => users::set_password(&tx, email, &password))
-    }
-
-    async fn rehash_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<()> {
-        write!(self, Full, tx => users::rehash_password(&tx, user, &old, &new))
-    }
-
     async fn users(&self) -> Result<Vec<User>> {
         users::all(&self.database.read().await?).await
     }

@@ -9,6 +9,8 @@
 //! 4. the lead, alone, by all that adds to its lanes or takes from them: so a lane has one order and one head;
 //! 5. rows.
 //!
+//! Buckets of guesses are taken alone, in transactions of their own that take nothing else.
+//!
 //! A group of lead commands takes what it can have at once, and waits for nothing; so it is out of this order without harm.
 
 use std::collections::HashSet;
@@ -19,6 +21,7 @@ use tokio_postgres::Row;
 use super::statements::{Db, params};
 use super::transaction::Tx;
 use crate::model::lead::LeadCommand;
+use crate::model::throttle::Bucket;
 use crate::model::{FlowId, LeadId, SiteId};
 use crate::store::Result;
 
@@ -128,6 +131,12 @@ pub(super) async fn take_lanes(tx: &Tx, leads: &[(SiteId, LeadId)]) -> Result<()
 /// Takes an authorization request: it can be approved once.
 pub(super) async fn take_flow(tx: &Tx, flow: FlowId) -> Result<()> {
     take_all(tx, Patience::Enough, [], [key("flow", &[flow.as_bytes()])]).await.map(|_| ())
+}
+
+/// Takes buckets of guesses.
+pub(super) async fn take_buckets(tx: &Tx, buckets: &[Bucket]) -> Result<()> {
+    let keys = buckets.iter().map(|bucket| key("guesses", &[bucket.key.as_bytes()]));
+    take_all(tx, Patience::Enough, [], keys).await.map(|_| ())
 }
 
 /// Whether nobody else is purging.

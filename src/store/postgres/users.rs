@@ -40,18 +40,6 @@ async fn take(tx: &Tx, email: &Email) -> Result<Option<UserId>> {
     tx.one("SELECT id FROM users WHERE email = $1 FOR UPDATE", params![email], |row| row.try_get("id")).await
 }
 
-pub(super) async fn set_password(tx: &Tx, email: &Email, password: &PasswordHash) -> Result<Removed> {
-    let Some(user) = take(tx, email).await? else { return Ok(Removed::NotFound) };
-    tx.run("UPDATE users SET password = $2 WHERE id = $1", params![user, password]).await?;
-    tx.run("DELETE FROM sessions WHERE user_id = $1", params![user]).await?;
-    Ok(Removed::Yes)
-}
-
-pub(super) async fn rehash_password(tx: &Tx, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<()> {
-    tx.run("UPDATE users SET password = $3 WHERE id = $1 AND password = $2", params![user, old, new]).await?;
-    Ok(())
-}
-
 pub(super) async fn all(db: &Db) -> Result<Vec<User>> {
     db.all("SELECT * FROM users ORDER BY email", params![], user).await
 }

@@ -16,6 +16,7 @@ use crate::model::session::UserAgent;
 use crate::model::site::SiteDomain;
 use crate::model::source::Username;
 use crate::model::subscription::DestinationUrl;
+use crate::model::throttle::BucketKey;
 use crate::model::time;
 use crate::model::token::Hashed;
 use crate::model::{
@@ -152,6 +153,7 @@ as_text!(
 );
 as_bytes!(Hashed<K>, K);
 as_bytes!(Sealed);
+as_bytes!(BucketKey);
 
 /// A time, in milliseconds since 1970. The wrapper is needed because `Timestamp` is another crate's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

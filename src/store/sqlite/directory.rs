@@ -18,15 +18,6 @@ impl Directory for SqliteStore {
         self.write(Full, move |tx| users::add(tx, &user, password.as_ref())).await
     }
 
-    async fn set_password(&self, email: &Email, password: PasswordHash) -> Result<Removed> {
-        let email = email.clone();
-        self.write(Full, move |tx| users::set_password(tx, &email, &password)).await
-    }
-
-    async fn rehash_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<()> {
-        self.write(Full, move |tx| users::rehash_password(tx, user, &old, &new)).await
-    }
-
     async fn users(&self) -> Result<Vec<User>> {
         self.read(users::all).await
     }

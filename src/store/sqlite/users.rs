@@ -34,18 +34,6 @@ pub(super) fn id_of(db: &Connection, email: &Email) -> Result<Option<UserId>> {
     Ok(db.one("SELECT id FROM users WHERE email = ?1", [email], |row| row.get("id"))?)
 }
 
-pub(super) fn set_password(tx: &Tx, email: &Email, password: &PasswordHash) -> Result<Removed> {
-    let Some(user) = id_of(tx, email)? else { return Ok(Removed::NotFound) };
-    tx.run("UPDATE users SET password = ?2 WHERE id = ?1", params![user, password])?;
-    tx.run("DELETE FROM sessions WHERE user_id = ?1", [user])?;
-    Ok(Removed::Yes)
-}
-
-pub(super) fn rehash_password(tx: &Tx, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<()> {
-    tx.run("UPDATE users SET password = ?3 WHERE id = ?1 AND password = ?2", params![user, old, new])?;
-    Ok(())
-}
-
 pub(super) fn all(db: &Connection) -> Result<Vec<User>> {
     Ok(db.all("SELECT * FROM users ORDER BY email", [], user)?)
 }

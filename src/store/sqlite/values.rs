@@ -13,6 +13,7 @@ use crate::model::session::UserAgent;
 use crate::model::site::SiteDomain;
 use crate::model::source::Username;
 use crate::model::subscription::DestinationUrl;
+use crate::model::throttle::BucketKey;
 use crate::model::time;
 use crate::model::token::Hashed;
 use crate::model::{
@@ -126,6 +127,12 @@ impl<K> ToSql for Hashed<K> {
 impl<K> FromSql for Hashed<K> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         <[u8; 32]>::column_result(value).map(Self::from_bytes)
+    }
+}
+
+impl ToSql for BucketKey {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(self.as_bytes())))
     }
 }
 

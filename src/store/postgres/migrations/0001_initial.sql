@@ -27,6 +27,17 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
+-- Links with which people set a password: one of each kind for a person.
+CREATE TABLE password_links (
+    user_id     UUID    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind        TEXT    NOT NULL,
+    hash        BYTEA   NOT NULL UNIQUE,
+    created_at  BIGINT  NOT NULL,
+    expires_at  BIGINT  NOT NULL,
+    PRIMARY KEY (user_id, kind)
+);
+CREATE INDEX password_links_by_expiry ON password_links (expires_at);
+
 -- A removed site stays until purge has deleted what it left; to every read it is gone at once.
 CREATE TABLE sites (
     site_uuid   UUID    NOT NULL PRIMARY KEY,
@@ -142,6 +153,13 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (site_uuid, grant_id);
 CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
+-- How often somebody may still be wrong (src/model/throttle.rs). No row: as often as there is room for.
+CREATE TABLE guess_buckets (
+    key         BYTEA   NOT NULL PRIMARY KEY,
+    full_at     BIGINT  NOT NULL
+);
+CREATE INDEX guess_buckets_by_level ON guess_buckets (full_at);
+
 -- Subscriptions -----------------------------------------------------------------------------------------------------
 
 -- Not UNIQUE per site and partner: old data can hold duplicates. A removed one stays as long as the delivery log
@@ -153,6 +171,8 @@ CREATE TABLE subscriptions (
     partner_id   UUID   NOT NULL,
     url          TEXT   NOT NULL,
     secret       BYTEA  NOT NULL,
+    -- With whose permission it was set; NULL: by the operator.
+    user_id      UUID,
     created_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL,
     paused_at    BIGINT,
@@ -167,6 +187,7 @@ CREATE TABLE subscriptions (
 CREATE UNIQUE INDEX subscriptions_by_id ON subscriptions (id, site_uuid);
 CREATE INDEX subscriptions_live ON subscriptions (site_uuid, partner_id) WHERE removed_at IS NULL;
 CREATE INDEX subscriptions_by_partner ON subscriptions (partner_id) WHERE removed_at IS NULL;
+CREATE INDEX subscriptions_by_user ON subscriptions (user_id) WHERE removed_at IS NULL;
 CREATE INDEX subscriptions_removed ON subscriptions (site_uuid) WHERE removed_at IS NOT NULL;
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at, seq)
     WHERE next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL;
