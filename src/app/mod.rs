@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::delivery::{self, Driver, DriverParts};
 use crate::domain::guesses::Limits;
+use crate::domain::links::PostOffice;
 use crate::domain::passwords::Passwords;
 use crate::domain::{Gateway, Policy};
-use crate::egress::{Client, ClientError, Guard, Resolve};
+use crate::egress::{Client, ClientError, Guard, Mailer, Resolve};
 use crate::http::{self, App, HttpSettings};
 use crate::model::{Clock, Entropy};
 use crate::store::{self, OpenError, Purpose, StoreError};
@@ -114,7 +115,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let passwords = Passwords::new(cores);
-    let gateway = Arc::new(Gateway { store, keys, clock, entropy, guard, passwords, policy: policy(&settings) });
+    let (post_office, resets) = settings.mail.clone().map(Mailer::new).map(PostOffice::new).unzip();
+    let policy = policy(&settings);
+    let gateway = Arc::new(Gateway { store, keys, clock, entropy, guard, passwords, post_office, policy });
 
     let metrics = Metrics::new();
     let shutdown = CancellationToken::new();
@@ -126,6 +129,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         tokio::spawn(driver.run(shutdown.clone())),
         tokio::spawn(server::serve(listener, router, shares.callers, shutdown.clone())),
     ];
+    if let Some(resets) = resets {
+        tasks.push(tokio::spawn(background::answer_resets(gateway.clone(), resets, shutdown.clone())));
+    }
     if let Some(listener) = metrics_listener {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "serving metrics");

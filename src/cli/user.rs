@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::arguments::display_name;
 use super::error::CliError;
-use super::output::Output;
+use super::output::{Output, remark};
 use super::secret_input;
-use crate::domain::admin::Admin;
+use crate::domain::admin::{Admin, Invitation};
 use crate::domain::new_password::NewPassword;
 use crate::domain::passwords::hash_password;
+use crate::model::SiteId;
 use crate::model::person::{Email, PasswordHash, User};
 use crate::model::session::LiveSession;
 
@@ -28,6 +29,17 @@ pub enum UserCommand {
         /// Read the password from stdin
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// Make a one-time link with which a person sets a password; add the person first, if new
+    Invite {
+        /// Whom
+        email: Email,
+        /// How pages address the person, if new
+        #[arg(long, value_parser = display_name)]
+        name: Option<String>,
+        /// A site that the person is to own; can be repeated
+        #[arg(long = "site", value_name = "U")]
+        sites: Vec<SiteId>,
     },
     /// Set a person's password; it is asked for, and all browsers are logged out
     Passwd {
@@ -67,6 +79,9 @@ impl UserCommand {
                 let user = admin.add_user(email, name.unwrap_or_default(), operator, password).await?;
                 output.show(&identity(&user), format!("Added {}.", user.email))
             }
+            UserCommand::Invite { email, name, sites } => {
+                show_invitation(&admin.invite(email, name.unwrap_or_default(), &sites).await?, output)
+            }
             UserCommand::Passwd { email, disconnect, password_stdin } => {
                 let user = admin.user(&email).await?;
                 let password = new_password(password_stdin, &email, admin)?;
@@ -99,6 +114,24 @@ fn new_password(from_stdin: bool, email: &Email, admin: &Admin) -> Result<Passwo
 
 fn identity(user: &User) -> Value {
     json!({ "id": user.id.to_string(), "email": user.email.as_str() })
+}
+
+/// The link is shown also when it was mailed, or could not be: the operator can always bring it.
+fn show_invitation(invitation: &Invitation, output: &Output) -> Result<(), CliError> {
+    let Invitation { user, link, mailed } = invitation;
+    let sent = match mailed {
+        None => String::new(),
+        Some(Ok(())) => format!(" It was also sent to {} by mail.", user.email),
+        Some(Err(error)) => {
+            remark(format_args!("The link was not sent by mail: {error}"));
+            String::new()
+        }
+    };
+    let document = json!({ "id": user.id.to_string(), "email": user.email.as_str(), "link": link });
+    output.show(
+        &document,
+        format!("{link}\n\nWith this link {} sets a password: once, within 24 hours.{sent}", user.email),
+    )
 }
 
 fn list(users: &[User], output: &Output) -> Result<(), CliError> {

@@ -8,6 +8,7 @@ pub mod forms;
 pub mod guesses;
 pub mod housekeeping;
 pub mod leads;
+pub mod links;
 pub mod login;
 pub mod new_password;
 pub mod oauth;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::guesses::Limits;
+use self::links::PostOffice;
 use self::passwords::Passwords;
 use crate::egress::Guard;
 use crate::model::seal::Keyring;
@@ -42,6 +44,8 @@ pub struct Gateway {
     pub guard: Arc<Guard>,
     /// Checks passwords, a few at a time.
     pub passwords: Passwords,
+    /// Sends mail, if that is set up.
+    pub post_office: Option<PostOffice>,
     /// The operator's choices.
     pub policy: Policy,
 }

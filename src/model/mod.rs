@@ -6,6 +6,7 @@ pub mod device;
 pub mod entropy;
 pub mod ids;
 pub mod lead;
+pub mod mail;
 pub mod oauth;
 pub mod partner;
 pub mod password;

@@ -21,6 +21,8 @@ struct LoginPage<'a> {
     frame: Frame<'a>,
     email: &'a str,
     refused: bool,
+    /// Whether who has forgotten the password can be sent a link.
+    mail: bool,
     token: String,
 }
 
@@ -93,6 +95,7 @@ pub(super) fn login(app: &App, asking: &Asking, visitor: &Visitor, refused: Opti
         frame: frame(app, asking, visitor),
         email: refused.unwrap_or_default(),
         refused: refused.is_some(),
+        mail: app.gateway.sends_mail(),
         token: visitor.form_token(app, Form::Login, &asking.request),
     };
     render(if page.refused { StatusCode::FORBIDDEN } else { StatusCode::OK }, &page)
