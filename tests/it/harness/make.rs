@@ -82,6 +82,7 @@ pub fn subscription(
         partner,
         url: url.parse().unwrap(),
         secret: Sealed::from_bytes(url.as_bytes().to_vec()),
+        by: None,
         now,
     }
 }

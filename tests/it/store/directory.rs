@@ -14,8 +14,6 @@ use crate::harness::make;
 engines!(
     an_email_is_taken_once_whatever_its_case,
     a_password_is_found_with_its_user,
-    a_new_password_ends_all_sessions,
-    a_hash_is_replaced_only_while_it_is_still_the_old_one,
     a_removed_user_leaves_nothing_behind,
     a_site_is_added_with_all_its_owners_or_not_at_all,
     sites_and_owners_are_listed_in_order,
@@ -54,26 +52,6 @@ async fn a_password_is_found_with_its_user(f: &Fixture) {
     assert_eq!(f.store.user_by_email(&user.email).await.unwrap(), Some((user, Some(password("one")))));
     assert_eq!(f.store.user_by_email(&other.email).await.unwrap(), Some((other, None)));
     assert_eq!(f.store.user_by_email(&email("c@site.com")).await.unwrap(), None);
-}
-
-async fn a_new_password_ends_all_sessions(f: &Fixture) {
-    let user = f.user("a@site.com").await;
-    let other = f.user("b@site.com").await;
-    let ended = session(f, user.id, Timestamp::MAX).await;
-    let kept = session(f, other.id, Timestamp::MAX).await;
-    assert_eq!(f.store.set_password(&user.email, password("two")).await.unwrap(), Removed::Yes);
-    assert_eq!(f.store.session(&ended, f.now()).await.unwrap(), None);
-    assert_eq!(f.store.session(&kept, f.now()).await.unwrap().map(|kept| kept.user), Some(other));
-    assert_eq!(f.store.user_by_email(&user.email).await.unwrap().unwrap().1, Some(password("two")));
-    assert_eq!(f.store.set_password(&email("c@site.com"), password("x")).await.unwrap(), Removed::NotFound);
-}
-
-async fn a_hash_is_replaced_only_while_it_is_still_the_old_one(f: &Fixture) {
-    let user = make::user(&f.entropy, f.now(), "a@site.com");
-    f.store.add_user(user.clone(), Some(password("one"))).await.unwrap();
-    f.store.rehash_password(user.id, password("one"), password("two")).await.unwrap();
-    f.store.rehash_password(user.id, password("one"), password("three")).await.unwrap();
-    assert_eq!(f.store.user_by_email(&user.email).await.unwrap().unwrap().1, Some(password("two")));
 }
 
 async fn a_removed_user_leaves_nothing_behind(f: &Fixture) {

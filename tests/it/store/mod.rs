@@ -10,6 +10,7 @@ mod lifecycle;
 mod oauth;
 mod outbox;
 mod outcomes;
+mod passwords;
 mod postgres_nodes;
 mod postgres_partitions;
 mod postgres_plans;

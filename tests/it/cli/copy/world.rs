@@ -111,6 +111,7 @@ async fn doubled(gate: &Gate, cast: &Cast) -> Site {
             partner,
             url: "https://one.example/".parse().unwrap(),
             secret: gate.gateway().keys.seal(b"old", &secret_context(partner, site.id), &OsEntropy),
+            by: None,
             now: gate.now(),
         };
         gate.store.import_subscription(another).await.unwrap();

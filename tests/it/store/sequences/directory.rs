@@ -1,10 +1,13 @@
 //! Users, their sessions, sites, partners and sources come and go.
 
+use std::time::Duration;
+
 use leadgate::model::partner::{Partner, Slug};
+use leadgate::model::password::{LinkKind, NewLink, PasswordChange, Proof};
 use leadgate::model::person::{PasswordHash, User};
 use leadgate::model::site::Site;
 use leadgate::model::source::Reach;
-use leadgate::model::token::{Credential, Plain};
+use leadgate::model::token::{Credential, PasswordLink, Plain};
 use leadgate::store::{AddUser, NewPartner};
 use proptest::prelude::*;
 
@@ -21,7 +24,8 @@ const PASSWORDS: [&str; 2] = ["one", "other"];
 #[derive(Debug, Clone)]
 pub enum Step {
     AddUser { email: usize },
-    SetPassword { email: usize, password: usize },
+    SetPassword { email: usize, proof: Option<u8>, disconnect: bool },
+    OfferLink { email: usize, reset: bool },
     Rehash { email: usize, old: usize, new: usize },
     RemoveUser { email: usize },
     StartSession { email: usize, seconds: u64 },
@@ -45,7 +49,9 @@ pub fn steps() -> impl Strategy<Value = Step> {
     let some = |pool: std::ops::Range<usize>| prop::collection::vec(pool, 0..=3);
     prop_oneof![
         3 => email.clone().prop_map(|email| Step::AddUser { email }),
-        2 => (email.clone(), password.clone()).prop_map(|(email, password)| Step::SetPassword { email, password }),
+        3 => (email.clone(), any::<Option<u8>>(), any::<bool>())
+            .prop_map(|(email, proof, disconnect)| Step::SetPassword { email, proof, disconnect }),
+        2 => (email.clone(), any::<bool>()).prop_map(|(email, reset)| Step::OfferLink { email, reset }),
         1 => (email.clone(), password.clone(), password).prop_map(|(email, old, new)| Step::Rehash { email, old, new }),
         1 => email.clone().prop_map(|email| Step::RemoveUser { email }),
         2 => (email.clone(), 1..100_u64).prop_map(|(email, seconds)| Step::StartSession { email, seconds }),
@@ -72,10 +78,8 @@ impl Step {
     pub async fn take(&self, world: &mut World) -> Same {
         match self {
             Step::AddUser { email } => add_user(world, *email).await,
-            Step::SetPassword { email, password } => {
-                let email = world.email(*email);
-                world.both(async |store| store.set_password(&email, hash(*password)).await).await.map(drop)
-            }
+            Step::SetPassword { email, proof, disconnect } => set_password(world, *email, *proof, *disconnect).await,
+            Step::OfferLink { email, reset } => offer_link(world, *email, *reset).await,
             Step::Rehash { email, old, new } => {
                 let user = world.users[*email].id;
                 world.both(async |store| store.rehash_password(user, hash(*old), hash(*new)).await).await
@@ -143,6 +147,33 @@ async fn add_user(world: &mut World, email: usize) -> Same {
     if added == AddUser::Added {
         world.users[email] = user;
     }
+    Ok(())
+}
+
+/// On the operator's word, with what may be the old password, or by one of the links.
+async fn set_password(world: &World, email: usize, proof: Option<u8>, disconnect: bool) -> Same {
+    let proof = match proof.map(usize::from) {
+        None => Proof::Operator,
+        Some(number) => match pick(&world.links, number / 2) {
+            Some(link) if number % 2 == 0 => Proof::Link(link),
+            _ => Proof::Old(hash(number % PASSWORDS.len())),
+        },
+    };
+    let (user, now) = (world.users[email].id, world.now);
+    let change = PasswordChange { user, proof, password: hash(email % PASSWORDS.len()), disconnect, now };
+    world.both(async |store| store.set_password(change.clone()).await).await.map(drop)
+}
+
+async fn offer_link(world: &mut World, email: usize, reset: bool) -> Same {
+    let hash = Plain::<PasswordLink>::generate(&world.entropy).hash();
+    let (user, created, expires) = (world.users[email].id, world.now, world.after(50));
+    let (kind, unless_after) = match reset {
+        true => (LinkKind::Reset, Some(created - Duration::from_secs(10))),
+        false => (LinkKind::Invitation, None),
+    };
+    let link = NewLink { hash, user, kind, created, expires };
+    world.both(async |store| store.offer_link(link.clone(), unless_after).await).await?;
+    world.links.push(hash);
     Ok(())
 }
 

@@ -58,6 +58,9 @@ async fn at_tokens(world: &World) -> Same {
         world.both(async |store| store.session(&session.hash, world.now).await).await?;
         world.both(async |store| store.sessions_of(session.user, world.now).await).await?;
     }
+    for link in &world.links {
+        world.both(async |store| store.link_user(link, world.now).await).await?;
+    }
     for token in &world.access {
         let shown = async |store: &dyn leadgate::store::Store| {
             let grant = store.access_grant(token, world.now).await?;

@@ -8,7 +8,7 @@ use leadgate::model::partner::Partner;
 use leadgate::model::person::{Email, User};
 use leadgate::model::session::NewSession;
 use leadgate::model::site::Site;
-use leadgate::model::token::{Access, Hashed, Refresh};
+use leadgate::model::token::{Access, Hashed, PasswordLink, Refresh};
 use leadgate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
 use leadgate::store::{self, Signal, Store};
 use proptest::prelude::*;
@@ -74,6 +74,8 @@ pub struct World {
     pub sites: Vec<Site>,
     pub partners: Vec<Partner>,
     pub sessions: Vec<NewSession>,
+    /// Links with which passwords are set.
+    pub links: Vec<Hashed<PasswordLink>>,
     pub codes: Vec<NewCode>,
     pub access: Vec<Hashed<Access>>,
     pub refresh: Vec<(Hashed<Refresh>, PartnerId)>,
@@ -102,6 +104,7 @@ impl World {
             partners: SLUGS.iter().map(|slug| make::partner(&entropy, now, slug)).collect(),
             entropy,
             sessions: Vec::new(),
+            links: Vec::new(),
             codes: Vec::new(),
             access: Vec::new(),
             refresh: Vec::new(),
