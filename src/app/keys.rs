@@ -32,10 +32,17 @@ pub enum KeyError {
     #[error("secret_key must be set when the database is PostgreSQL: all gateways on it need the same key")]
     Required,
     /// The setting's keys did not encrypt this database's secrets.
-    #[error("secret_key is wrong: this database's secrets were encrypted with another key")]
+    #[error(
+        "secret_key is wrong: this database's secrets were encrypted with another key; if that was taken out of the list, \
+         put it back and run `leadgate rekey` first"
+    )]
     WrongSetting,
     /// The file's keys did not encrypt this database's secrets.
-    #[error("the key file {} is wrong: this database's secrets were encrypted with another key", .0.display())]
+    #[error(
+        "the key file {} is wrong: this database's secrets were encrypted with another key; if that was taken out of the \
+         list, put it back and run `leadgate rekey` first",
+        .0.display()
+    )]
     WrongFile(PathBuf),
     /// The store failed.
     #[error(transparent)]
@@ -57,9 +64,19 @@ pub async fn load(settings: &Settings, store: &SharedStore, entropy: &dyn Entrop
     Ok(keys)
 }
 
-/// What [`load`] would find wrong; makes nothing.
-pub async fn examine(settings: &Settings, store: &SharedStore) -> Result<(), KeyError> {
-    existing(settings, store.key_check().await?.as_ref()).map(|_| ())
+/// The keys that [`load`] would give to a gateway; `None` if its first start would make them. Makes nothing.
+pub async fn examine(settings: &Settings, store: &SharedStore) -> Result<Option<Arc<Keyring>>, KeyError> {
+    existing(settings, store.key_check().await?.as_ref())
+}
+
+/// Seals the known word with the first key: from now on the others are not needed at a start.
+pub async fn renew_check(keys: &Keyring, store: &SharedStore, entropy: &dyn Entropy) -> Result<(), StoreError> {
+    match store.key_check().await? {
+        Some(check) if !keys.is_current(&check, CONTEXT) => {
+            store.replace_key_check(check, keys.seal(WORD, CONTEXT, entropy)).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The keys that there are, proven right; `None` when it is for the first start to make them.

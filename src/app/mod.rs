@@ -27,7 +27,7 @@ use crate::store::{self, OpenError, Purpose, StoreError};
 use crate::telemetry::{self, Metrics};
 
 pub use keys::KeyError;
-pub use office::{admin, examine, migrate};
+pub use office::{admin, examine, migrate, rekey};
 
 /// How long stopping may take. Supervisors kill what takes longer than 10 s.
 const STOP_LIMIT: Duration = Duration::from_secs(9);
@@ -95,6 +95,10 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let cannot_listen = |cause| StartError::Listen { address: settings.listen, cause };
     let address = listener.local_addr().map_err(cannot_listen)?;
     let settings = settings.bound_to(address);
+    if settings.public_url.is_exposed() {
+        let public_url = settings.public_url.as_str();
+        tracing::warn!(public_url, "passwords and tokens travel unencrypted: set public_url to an https URL");
+    }
     let metrics_listener = match settings.metrics_listen {
         Some(address) => Some(listen(address).await?),
         None => None,

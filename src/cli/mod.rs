@@ -11,6 +11,8 @@ mod listen;
 mod migrate;
 mod output;
 mod partner;
+mod rekey;
+
 mod running;
 mod secret_input;
 mod serve;
@@ -56,8 +58,10 @@ enum Command {
     Demo,
     /// Bring the database up to date
     Migrate,
-    /// Check settings, database and key
+    /// Check settings, database, key and mail server
     Check,
+    /// Encrypt everything anew with the first key of secret_key
+    Rekey,
     /// Move a gateway from SQLite to PostgreSQL
     Copy(copy::CopyArgs),
     /// Receive deliveries, check their signatures, print them, and pass them on
@@ -122,6 +126,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Listen(args) => listen::run(args, &output).await?,
         Command::Migrate => migrate::run(&settings()?, &output).await?,
         Command::Copy(args) => copy::run(args, &settings()?, &output).await?,
+        Command::Rekey => return rekey::run(&settings()?, &output).await,
         Command::Check => return check::run(settings(), &output).await,
         Command::Office(command) => {
             let admin = app::admin(&settings()?).await?;

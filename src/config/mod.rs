@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 use crate::model::mail::MailRoute;
 use crate::model::seal::Keyring;
@@ -109,6 +109,18 @@ impl PublicUrl {
     /// The URL, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether passwords and tokens travel where others can read them: by plain http, to another machine.
+    pub fn is_exposed(&self) -> bool {
+        let url = Url::parse(&self.0).expect("it was parsed");
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        !self.is_https() && !loopback
     }
 
     /// Whether browsers come by https.

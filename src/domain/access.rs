@@ -6,7 +6,7 @@ use crate::model::lead::Origin;
 use crate::model::oauth::AccessGrant;
 use crate::model::scope::Scope;
 use crate::model::source::{Source, Username};
-use crate::model::token::{self, Access, Plain};
+use crate::model::token::{Access, Plain};
 use crate::model::{GrantId, PartnerId, SiteId};
 
 use super::guesses::{Credential, Guess, Throttled};
@@ -95,11 +95,14 @@ impl Gateway {
         let names = candidates.clone().map(|(name, _)| name);
         let guess = Guess::at_credential(self, Credential::SourcePassword, names, address);
         // Side by side: the right password, which nearly all have, costs no round trip more.
-        let (allowed, source) = tokio::join!(self.may_guess(&guess), self.source(candidates));
-        allowed??;
-        let Some(source) = source? else {
-            self.count_wrong(&guess).await??;
-            tracing::info!("wrong password of a source");
+        let (allowed, named) = tokio::join!(self.may_guess(&guess), self.sources_named(candidates));
+        let named = named?;
+        let who = named.first().map(|(source, _)| source.username.as_str().to_owned());
+        let throttled = |throttled| guess.report(throttled, who.as_deref());
+        allowed?.map_err(throttled)?;
+        let Some((source, _)) = named.into_iter().find(|(_, right)| *right) else {
+            self.count_wrong(&guess).await?.map_err(throttled)?;
+            tracing::info!(source = who, "wrong password of a source");
             return Err(AccessError::WrongCredentials);
         };
         let site = site.parse().map_err(|_| AccessError::SiteNotFound)?;
@@ -119,16 +122,22 @@ impl Gateway {
         if access.scopes.contains(needed) { Ok(access) } else { Err(AccessError::InsufficientScope(needed)) }
     }
 
-    async fn source(&self, candidates: impl Iterator<Item = (&str, &str)>) -> Result<Option<Source>, StoreError> {
+    /// The sources of these names, up to the one whose password is right, and whether it is.
+    async fn sources_named(
+        &self,
+        candidates: impl Iterator<Item = (&str, &str)>,
+    ) -> Result<Vec<(Source, bool)>, StoreError> {
+        let mut named = Vec::new();
         for (username, password) in candidates {
             let Ok(username) = username.parse::<Username>() else { continue };
-            let password = Plain::<token::Credential>::received(password).hash();
-            match self.store.source_by_username(&username).await? {
-                Some(source) if source.password == password => return Ok(Some(source)),
-                _ => {}
+            let Some(source) = self.store.source_by_username(&username).await? else { continue };
+            let right = source.password == Plain::received(password).hash();
+            named.push((source, right));
+            if right {
+                break;
             }
         }
-        Ok(None)
+        Ok(named)
     }
 }
 

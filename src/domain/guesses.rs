@@ -95,6 +95,12 @@ impl Guess {
         buckets.dedup_by_key(|bucket| bucket.key);
         Self { secret, address, buckets }
     }
+
+    /// Tells the operator who has to wait; `who` is the account, if there is one of that name.
+    pub(super) fn report(&self, throttled: Throttled, who: Option<&str>) -> Throttled {
+        tracing::warn!(secret = self.secret, who, address = %self.address, wait = ?throttled.wait, "guesses are throttled");
+        throttled
+    }
 }
 
 fn per_account(limits: Limits, kind: &str, parts: &[&[u8]]) -> Bucket {
@@ -112,13 +118,13 @@ impl Gateway {
     /// counted afterwards, with [`Gateway::count_wrong`].
     pub(super) async fn may_guess(&self, guess: &Guess) -> Allowed<()> {
         let now = self.clock.now();
-        Ok(self.store.see_guess(&guess.buckets, now).await?.map_err(|empty| self.throttled(guess, empty)))
+        Ok(self.store.see_guess(&guess.buckets, now).await?.map_err(|empty| self.throttled(empty)))
     }
 
     /// Counts a wrong guess, unless others meanwhile have used up what there was.
     pub(super) async fn count_wrong(&self, guess: &Guess) -> Allowed<()> {
         let now = self.clock.now();
-        Ok(self.store.take_guess(&guess.buckets, now).await?.map_err(|empty| self.throttled(guess, empty)))
+        Ok(self.store.take_guess(&guess.buckets, now).await?.map_err(|empty| self.throttled(empty)))
     }
 
     /// Checks a password. The guess is counted before the work and given back if it was right, so that guesses beside
@@ -144,9 +150,7 @@ impl Gateway {
         Ok(Ok(checked))
     }
 
-    /// Says so to the operator; whose account it is, the caller's span and messages say.
-    fn throttled(&self, guess: &Guess, empty: Empty) -> Throttled {
-        tracing::warn!(secret = guess.secret, address = %guess.address, until = %empty.until, "guesses are throttled");
+    fn throttled(&self, empty: Empty) -> Throttled {
         Throttled { wait: time::until(self.clock.now(), empty.until) }
     }
 }

@@ -117,8 +117,8 @@ impl Gateway {
         let checked = match self.check_password(&guess, password, stored.clone()).await? {
             Ok(checked) => checked,
             Err(throttled) => {
-                tracing::info!(user = user.map(|user| user.id.to_string()), "login throttled");
-                return Ok(Known::Throttled(throttled));
+                let who = user.map(|user| user.id.to_string());
+                return Ok(Known::Throttled(guess.report(throttled, who.as_deref())));
             }
         };
         match (user, stored, checked) {

@@ -13,6 +13,7 @@ pub mod login;
 pub mod new_password;
 pub mod oauth;
 pub mod passwords;
+pub mod rekey;
 pub mod subscriptions;
 
 use std::sync::Arc;

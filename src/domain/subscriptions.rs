@@ -100,11 +100,13 @@ impl Gateway {
     }
 
     /// The secret as it is stored already, if this partner sets the same subscription again, as many do at each start: the
-    /// store then sees that nothing changed, and leaves attempts under way alone.
+    /// store then sees that nothing changed, and leaves attempts under way alone. Unless an older key has sealed it: what is
+    /// set is always sealed with the first.
     async fn sealed(&self, by: Subscriber, url: &DestinationUrl, secret: &str) -> Result<Sealed, StoreError> {
         let context = secret_context(by.partner, by.site);
         if let Found::One(known) = self.store.subscription(by.partner, by.site).await?
             && known.url == *url
+            && self.keys.is_current(&known.secret, &context)
             && self.keys.open(&known.secret, &context).is_ok_and(|known| known == secret.as_bytes())
         {
             return Ok(known.secret);

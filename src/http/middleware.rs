@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::http::header::STRICT_TRANSPORT_SECURITY;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName, HeaderValue};
@@ -47,14 +47,14 @@ pub fn around(router: Router<App>, app: App) -> Router<App> {
     router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(app, observe))
 }
 
-/// Gives the request an id and its client's address, and logs how it went. The log has the path's pattern, not the query:
-/// codes and states travel there (OAuth checklist 120).
+/// Gives the request an id and its client's address, and logs how it went. The log has the route's pattern, neither path
+/// nor query: codes, states and one-time links travel there (OAuth checklist 120).
 async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = hex::encode(app.gateway.entropy.bytes::<8>());
     let client = client_address(&request, &app.settings.trusted_proxies);
     request.extensions_mut().insert(client);
-    let span =
-        tracing::info_span!("request", id, method = %request.method(), path = request.uri().path(), client = %client.0);
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let span = tracing::info_span!("request", id, method = %request.method(), route, client = %client.0);
     let secure = app.settings.secure;
     async move {
         let mut response = next.run(request).await;

@@ -36,7 +36,7 @@ macro_rules! id {
             }
 
             /// The id with these 16 bytes, as a store keeps it.
-            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
             }
 

@@ -28,6 +28,14 @@ pub struct Partner {
     pub created: Timestamp,
 }
 
+impl Partner {
+    /// The registered redirect URI that `asked` is, byte for byte: nothing is folded, decoded or normalised
+    /// (RFC 9700 §2.1, §4.1.3).
+    pub fn registered(&self, asked: &str) -> Option<&RedirectUri> {
+        self.redirect_uris.iter().find(|uri| uri.as_str() == asked)
+    }
+}
+
 /// A partner's path segment: 1 to 40 of `a-z`, `0-9` and inner `-`, and none of the gateway's own first segments.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Slug(String);

@@ -10,6 +10,7 @@ mod leads;
 mod oauth;
 mod passwords;
 pub mod postgres;
+mod secrets;
 mod sessions;
 pub mod signals;
 pub mod sqlite;
@@ -26,18 +27,28 @@ pub use directory::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed}
 pub use leads::Leads;
 pub use oauth::OAuth;
 pub use passwords::Passwords;
+pub use secrets::{Resealed, SealedSecret, Secrets};
 pub use sessions::Sessions;
 pub use signals::{Signal, Signals};
 pub use subscriptions::{Found, NewSubscription, Replaced, Subscriptions};
 pub use throttle::Throttle;
 
 use crate::model::Timestamp;
-use crate::model::seal::Sealed;
 
 /// The whole store, as one engine offers it.
 #[async_trait]
 pub trait Store:
-    Directory + Passwords + Sessions + OAuth + Subscriptions + Leads + Deliveries + Throttle + std::fmt::Debug + 'static
+    Directory
+    + Passwords
+    + Sessions
+    + OAuth
+    + Subscriptions
+    + Leads
+    + Deliveries
+    + Throttle
+    + Secrets
+    + std::fmt::Debug
+    + 'static
 {
     /// What the engine tells the rest of this process about commits.
     fn signals(&self) -> &Signals;
@@ -51,12 +62,6 @@ pub trait Store:
     /// by the day, and so up to a day later (or a sixtieth of the time that they are kept, if that is longer); a day counts
     /// as one row. Returns how many; callers repeat until it is 0, so that each transaction stays short.
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize>;
-
-    /// The sealed value by which a wrong `secret_key` is noticed; `None` before the first start.
-    async fn key_check(&self) -> Result<Option<Sealed>>;
-
-    /// Keeps that value, unless there is one already.
-    async fn set_key_check(&self, check: Sealed) -> Result<()>;
 
     /// Finishes what was accepted and closes the database. Later calls fail with [`StoreError::Unavailable`].
     async fn close(&self);

@@ -9,4 +9,5 @@ mod harness;
 mod house_rules;
 mod oauth;
 mod pages;
+mod properties;
 mod store;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use leadgate::model::delivery::{Attempt, DeliveryFilter, LeaseRequest, Leased, Outcome, Replay, State, Verdict};
 use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
+use leadgate::model::throttle::{Bucket, BucketKey, Limit};
 use leadgate::model::token::{Access, Plain, Session};
 use leadgate::model::{ChangeId, Entropy, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
 use leadgate::store::Store;
@@ -46,6 +47,11 @@ impl HotOperations<'_> {
         self.store.source_by_username(&"portal".parse().unwrap()).await.unwrap();
         self.store.subscription(self.partner, self.site).await.unwrap();
         self.store.site(self.site).await.unwrap().expect("it is there");
+        let limit = Limit::new(10, Duration::from_secs(600)).expect("within bounds");
+        let bucket = [Bucket { key: BucketKey::new("test", &[]), limit }];
+        self.store.see_guess(&bucket, self.now).await.unwrap().expect("nobody has guessed");
+        self.store.take_guess(&bucket, self.now).await.unwrap().expect("nobody has guessed");
+        self.store.give_guess_back(&bucket).await.unwrap();
     }
 
     /// A new lead, updated under its e-mail, another id, and its id. Returns the id.

@@ -1,6 +1,6 @@
 //! Taking leads in, and showing them (API.md §4).
 
-mod parse;
+pub mod parse;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

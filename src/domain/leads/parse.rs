@@ -53,14 +53,20 @@ pub enum Empties {
 
 /// A lead as a POST describes it.
 #[derive(Debug)]
-pub(super) struct NewLead {
+pub struct NewLead {
+    /// The id that the caller gave.
     pub id: Option<LeadId>,
+    /// Its fields.
     pub patch: Patch,
+    /// Its activities.
     pub activities: Vec<Activity>,
 }
 
 /// Reads the body of a POST.
-pub(super) fn new_lead(mut body: Map<String, Value>, kind: Kind) -> Result<NewLead, FieldErrors> {
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn new_lead(mut body: Map<String, Value>, kind: Kind) -> Result<NewLead, FieldErrors> {
     let mut errors = FieldErrors::default();
     let id = given_id(&body, &mut errors);
     let mut if_absent = Vec::new();
@@ -80,7 +86,10 @@ pub(super) fn new_lead(mut body: Map<String, Value>, kind: Kind) -> Result<NewLe
 }
 
 /// Reads the body of a PATCH.
-pub(super) fn update(mut body: Map<String, Value>, empties: Empties) -> Result<(Patch, Vec<Activity>), FieldErrors> {
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn update(mut body: Map<String, Value>, empties: Empties) -> Result<(Patch, Vec<Activity>), FieldErrors> {
     let mut errors = FieldErrors::default();
     let activities = take_activities(&mut body, &mut errors);
     for name in ["source", "created"] {
@@ -93,7 +102,10 @@ pub(super) fn update(mut body: Map<String, Value>, empties: Empties) -> Result<(
 }
 
 /// Reads a list of activities.
-pub(super) fn activity_list(items: Vec<Value>) -> Result<Vec<Activity>, FieldErrors> {
+///
+/// # Errors
+/// Everything that is wrong with any of them.
+pub fn activity_list(items: Vec<Value>) -> Result<Vec<Activity>, FieldErrors> {
     let mut errors = FieldErrors::default();
     let activities = activities(items, &mut errors);
     errors.or(activities)

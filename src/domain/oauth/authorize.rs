@@ -104,9 +104,8 @@ impl Gateway {
         if asked.client_id != Some(partner.client_id.as_str()) {
             return Err(Stopped::UnknownClient);
         }
-        // Byte for byte (RFC 9700 §2.1).
-        let registered = |uri: &&RedirectUri| Some(uri.as_str()) == asked.redirect_uri;
-        let redirect_uri = partner.redirect_uris.iter().find(registered).ok_or(Stopped::RedirectUri)?.clone();
+        let registered = asked.redirect_uri.and_then(|uri| partner.registered(uri));
+        let redirect_uri = registered.ok_or(Stopped::RedirectUri)?.clone();
         let address = self.return_address(slug, redirect_uri.clone(), asked.state.map(str::to_owned));
         let (scopes, challenge) = wishes(asked).map_err(|error| {
             tracing::info!(%slug, %error, "authorization request refused");

@@ -30,11 +30,14 @@ impl Gateway {
         let guess = Guess::at_credential(self, guesses::Credential::ClientSecret, names, address);
         // Side by side: the right secret, which nearly all have, costs no round trip more.
         let (allowed, partner) = tokio::join!(self.may_guess(&guess), self.partner(slug));
-        allowed??;
-        match partner? {
+        let partner = partner?;
+        let who = partner.as_ref().map(|partner| partner.slug.to_string());
+        let throttled = |throttled| guess.report(throttled, who.as_deref());
+        allowed?.map_err(throttled)?;
+        match partner {
             Some(partner) if pairs.iter().any(|pair| is_client(&partner, pair)) => Ok(partner),
             _ => {
-                self.count_wrong(&guess).await??;
+                self.count_wrong(&guess).await?.map_err(throttled)?;
                 tracing::info!(slug = slug.map(Slug::as_str), "client authentication failed");
                 Err(TokenError::InvalidClient)
             }

@@ -7,9 +7,9 @@
 mod copy_mark;
 mod database;
 mod deliveries;
+mod dial;
 mod directory;
 mod error;
-mod key_check;
 mod leads;
 mod locks;
 mod migrate;
@@ -20,6 +20,7 @@ mod partners;
 mod passwords;
 mod pool;
 mod purge;
+mod secrets;
 mod server;
 mod sessions;
 mod sites;
@@ -40,18 +41,17 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use self::database::Database;
+use self::dial::Dial;
 use self::leads::Intake;
 use self::news::{Line, News};
 use self::pool::Pool;
-use self::server::Dial;
 pub use self::server::Server;
 use self::statements::params;
-use self::transaction::Durability::{Full, Relaxed};
+use self::transaction::Durability::Relaxed;
 use self::transaction::write;
 pub(super) use self::transfer::Target;
 use super::{OpenError, Purpose, Result, Signals, Store, StoreError};
 use crate::model::Timestamp;
-use crate::model::seal::Sealed;
 
 /// A store in a PostgreSQL database.
 pub struct PostgresStore {
@@ -68,10 +68,10 @@ impl PostgresStore {
     /// Opens the database on `server`. It must be up to date: nodes of two versions may run side by side, so none of them
     /// migrates by itself.
     pub async fn open(server: &Server, purpose: Purpose) -> std::result::Result<Self, OpenError> {
-        let client = server.connect().await?;
-        migrate::require_current(server, &client).await?;
         let dial = server.dial()?;
         let failed = |error| server.failed(&error);
+        let (client, _) = dial.driven().await.map_err(failed)?;
+        migrate::require_current(server, &client).await?;
         let node = client.query_one("SELECT gen_random_uuid()::TEXT", &[]).await.map_err(failed)?;
         let signals = Arc::new(Signals::default());
         let news = Arc::new(News::new(node.try_get(0).map_err(failed)?, signals.clone()));
@@ -146,14 +146,6 @@ impl Store for PostgresStore {
         let dropped = self.care_for_partitions(now, finished_before).await?;
         let deleted: Result<usize> = write!(self, Relaxed, tx => purge::purge(&tx, now, finished_before, limit));
         Ok(dropped + deleted?)
-    }
-
-    async fn key_check(&self) -> Result<Option<Sealed>> {
-        key_check::read(&self.database.read().await?).await
-    }
-
-    async fn set_key_check(&self, check: Sealed) -> Result<()> {
-        write!(self, Full, tx => key_check::write_first(&tx, &check))
     }
 
     async fn close(&self) {

@@ -14,8 +14,9 @@ use tokio::sync::Notify;
 use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket};
 use tokio_util::sync::CancellationToken;
 
+use super::dial::{Dial, Tls};
 use super::locks::IN_USE;
-use super::server::{ANSWER, Dial, Tls};
+use super::server::ANSWER;
 use super::statements::{Db, Params, RowResult, params};
 use crate::model::SubscriptionId;
 use crate::store::{Result, Signal, Signals};

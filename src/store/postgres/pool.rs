@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool as Connections, PoolConfig, RecyclingMethod, Runtime, Timeouts};
 use tokio::sync::Semaphore;
+use tokio_postgres::Config;
 
+use super::dial::Dial;
 use super::error::{closed, too_slow};
-use super::server::{Dial, Server};
+use super::server::Server;
 use super::statements::Db;
 use crate::store::{OpenError, Result};
 
@@ -31,8 +33,8 @@ pub(super) struct Pool {
 impl Pool {
     /// A pool that makes its connections when they are needed.
     pub(super) fn new(server: &Server, dial: &Dial) -> std::result::Result<Self, OpenError> {
-        let Dial { config, tls } = dial.clone();
-        let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_connect(Config::new(), dial.clone(), config);
         let size = CONNECTIONS as usize;
         let timeouts = Timeouts { wait: Some(TURN), create: Some(CREATE), recycle: Some(CREATE) };
         let connections = Connections::builder(manager)

@@ -7,19 +7,15 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Connection, Socket};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Config};
 
+use super::dial::Dial;
 use super::error::describe;
 use super::tls;
 use crate::store::OpenError;
 
-/// What encrypts a connection.
-pub(super) type Tls = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
-
 /// How long connecting to one host may take.
-const CONNECT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT: Duration = Duration::from_secs(3);
 
 /// How long a statement may run; the server ends it then. Longer than any of ours takes on a healthy server.
 const STATEMENT: Duration = Duration::from_secs(10);
@@ -50,20 +46,6 @@ pub struct Server {
     config: Config,
     /// The file with the authorities that may vouch for it; `None` for those that the system trusts.
     authorities: Option<PathBuf>,
-}
-
-/// How connections to a server are made.
-#[derive(Clone)]
-pub(super) struct Dial {
-    pub(super) config: Config,
-    pub(super) tls: MakeRustlsConnect,
-}
-
-impl Dial {
-    /// A connection, which must be driven.
-    pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, Tls>), tokio_postgres::Error> {
-        self.config.connect(self.tls.clone()).await
-    }
 }
 
 impl FromStr for Server {
@@ -122,18 +104,12 @@ impl Server {
             })?,
             None => tls::system_roots(),
         };
-        Ok(Dial { config: self.config.clone(), tls: tls::connector(roots) })
+        Ok(Dial::new(&self.config, tls::connector(roots)))
     }
 
     /// A connection of its own, driven in the background until it is dropped.
     pub(super) async fn connect(&self) -> Result<Client, OpenError> {
-        let (client, connection) = self.dial()?.connect().await.map_err(|error| self.failed(&error))?;
-        tokio::spawn(async move {
-            // Whoever uses the connection learns of it from its own statements.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the database ended");
-            }
-        });
+        let (client, _) = self.dial()?.driven().await.map_err(|error| self.failed(&error))?;
         Ok(client)
     }
 

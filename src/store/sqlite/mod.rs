@@ -8,7 +8,6 @@ mod deliveries;
 mod directory;
 mod error;
 mod file;
-mod key_check;
 mod leads;
 mod migrate;
 mod oauth;
@@ -17,6 +16,7 @@ mod passwords;
 mod purge;
 mod readers;
 mod recalls;
+mod secrets;
 mod sessions;
 mod sites;
 mod sources;
@@ -47,7 +47,6 @@ pub(super) use self::transfer::Source;
 use self::writer::{Durability, Tx, Writer};
 use super::{OpenError, Purpose, Result, Signals, Store, StoreError};
 use crate::model::Timestamp;
-use crate::model::seal::Sealed;
 
 /// A store in a SQLite file.
 pub struct SqliteStore {
@@ -197,14 +196,6 @@ impl Store for SqliteStore {
 
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize> {
         self.write(Durability::Relaxed, move |tx| purge::purge(tx, now, finished_before, limit)).await
-    }
-
-    async fn key_check(&self) -> Result<Option<Sealed>> {
-        self.read(key_check::read).await
-    }
-
-    async fn set_key_check(&self, check: Sealed) -> Result<()> {
-        self.write(Durability::Full, move |tx| key_check::write_first(tx, &check)).await
     }
 
     async fn close(&self) {

@@ -101,7 +101,7 @@ async fn a_newer_invitation_and_a_new_password_end_older_links() {
     let (old, new) = (invite(&gate, "kim@example.com").await, invite(&gate, "kim@example.com").await);
     assert_page(&Visitor::new(&gate).get(&old).await, 410);
     let user = gate.store.user_by_email(&"kim@example.com".parse().unwrap()).await.unwrap().unwrap().0;
-    admin(&gate, None).set_password(&user, crate::harness::password_hash(), false).await.unwrap();
+    gate.set_password(&user, OTHER).await;
     assert_page(&Visitor::new(&gate).get(&new).await, 410);
 }
 

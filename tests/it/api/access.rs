@@ -131,6 +131,8 @@ async fn an_unknown_path_is_a_page_for_people_and_json_for_programs() {
 async fn oauth_118_browsers_are_told_to_stay_with_https_where_the_gateway_is_reached_by_it() {
     let gate = Gate::start_with(|settings| settings.public_url = PublicUrl::parse("https://a.example").unwrap()).await;
     assert_eq!(answer(gate.get("/healthz")).await.header("strict-transport-security"), "max-age=31536000");
-    let plain = Gate::start().await;
-    assert_eq!(answer(plain.get("/healthz")).await.header("strict-transport-security"), "");
+    // Not what a header says, and be it a listed proxy's: only `public_url` tells how browsers come.
+    let plain = Gate::start_with(|settings| settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]).await;
+    let forwarded = plain.get("/healthz").header("x-forwarded-proto", "https").header("forwarded", "proto=https");
+    assert_eq!(answer(forwarded).await.header("strict-transport-security"), "");
 }

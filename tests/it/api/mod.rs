@@ -6,3 +6,4 @@ mod idempotency;
 mod leads;
 mod outage;
 mod subscription;
+mod throttle;

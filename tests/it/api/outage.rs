@@ -11,7 +11,7 @@ use crate::harness::postgres::Database;
 use crate::harness::{Gate, JsonBody, answer};
 
 #[tokio::test]
-async fn the_apis_answer_503_while_postgresql_is_away_and_recover_by_themselves() {
+async fn oauth_121_the_apis_answer_503_while_postgresql_is_away_and_recover_by_themselves() {
     Engine::Postgres.run(outage()).await;
 }
 

@@ -7,5 +7,6 @@ mod documents;
 mod listen;
 mod office;
 mod postgres;
+mod rekey;
 mod serve;
 mod settings;

@@ -86,6 +86,56 @@ fn sessions_are_listed_and_ended() {
 }
 
 #[test]
+fn people_are_invited_with_a_link_to_their_own_password() {
+    let home = Home::new().with("LEADGATE_PUBLIC_URL", "https://leads.example.com");
+    home.says(&format!("site add www.site.com --uuid {SITE}"));
+    let invitation = home.document(&format!("user invite Kim@example.com --name Kim --site {SITE}"));
+    let link = invitation["link"].as_str().unwrap();
+    assert!(link.starts_with("https://leads.example.com/account/password/set/?token=lgp_"), "{link}");
+    let list = home.document("user list");
+    assert_eq!((&list[0]["id"], &list[0]["email"]), (&invitation["id"], &invitation["email"]));
+    assert_eq!(list[0]["name"], "Kim");
+    assert_eq!(home.document("site list")[0]["owners"], json!(["kim@example.com"]));
+
+    let again = home.says("user invite kim@example.com");
+    assert!(again.contains("sets a password: once, within 24 hours.") && !again.contains(link), "{again}");
+    assert_eq!(home.document("user list").as_array().unwrap().len(), 1);
+    assert_eq!(
+        home.complains(&format!("user invite lou@example.com --site {ABSENT}")),
+        format!("there is no site {ABSENT}")
+    );
+    assert_eq!(home.document("user list").as_array().unwrap().len(), 1, "nothing was changed");
+}
+
+#[test]
+fn a_link_is_shown_also_when_it_cannot_be_sent() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let home = Home::new()
+        .with("LEADGATE_SMTP_URL", format!("smtp://kim:hush@{closed}"))
+        .with("LEADGATE_SMTP_FROM", "leads@example.com");
+    let ran = home.run("user invite kim@example.com --json");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["link"].is_string(), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("the mail server {closed} does not take it")), "{ran:?}");
+    let check = home.run("check");
+    assert!(check.code == 1 && check.stdout.contains(&format!("the mail server {closed}")), "{check:?}");
+    assert!(![&ran.stderr, &check.stdout, &check.stderr].iter().any(|text| text.contains("hush")), "{ran:?} {check:?}");
+}
+
+#[test]
+fn a_common_password_is_refused() {
+    let home = Home::new();
+    let refused = home.run_with_input("user add ann@example.com --password-stdin", "Password");
+    assert!(refused.complaint(1).contains("one of the most common ones"), "{refused:?}");
+    home.add_user("ann.longname@example.com");
+    let refused = home.run_with_input("user passwd ann.longname@example.com --password-stdin", "Ann.Longname");
+    assert!(refused.complaint(1).contains("must not be the e-mail address"), "{refused:?}");
+    let done =
+        home.run_with_input("user passwd ann.longname@example.com --password-stdin --disconnect", "another long one");
+    assert!(done.stdout.contains("All applications that it connected are disconnected."), "{done:?}");
+}
+
+#[test]
 fn sites_are_added_granted_listed_and_removed() {
     let home = Home::new();
     home.add_user("ann@example.com");

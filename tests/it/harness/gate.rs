@@ -8,7 +8,9 @@ use leadgate::config::Settings;
 use leadgate::domain::Gateway;
 use leadgate::model::oauth::{Issued, NewCode, NewTokens, Redemption};
 use leadgate::model::partner::{ClientId, Partner};
+use leadgate::model::password::{PasswordChange, PasswordSet, Proof};
 use leadgate::model::person::User;
+use leadgate::model::seal::Keyring;
 use leadgate::model::site::Site;
 use leadgate::model::source::{Reach, Source};
 use leadgate::model::token::{Access, Code, Credential, Plain, Refresh};
@@ -25,6 +27,12 @@ use super::names::Names;
 
 /// The password of every user of a test.
 pub const PASSWORD: &str = "correct horse battery";
+
+/// Settings with these keys.
+pub fn keyed(keys: &str) -> impl FnOnce(&mut Settings) {
+    let keys = Keyring::parse(keys).unwrap();
+    |settings| settings.secret_key = Some(Arc::new(keys))
+}
 
 /// A gateway that runs in this process.
 pub struct Gate {
@@ -72,8 +80,8 @@ impl Gate {
     }
 
     /// Starts another node on the same data, with the same clock.
-    pub async fn beside(&self) -> Self {
-        Self::start_in(self.data.clone(), self.clock.clone(), |_| {}).await
+    pub async fn beside_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_in(self.data.clone(), self.clock.clone(), change).await
     }
 
     /// The verbs, for what no caller can do.
@@ -150,6 +158,14 @@ impl Gate {
         let hash = super::password_hash();
         self.store.add_user(user.clone(), Some(hash)).await.unwrap();
         user
+    }
+
+    /// Gives a person another password, as the operator does.
+    pub async fn set_password(&self, user: &User, password: &str) {
+        let password = super::hashed(password);
+        let change =
+            PasswordChange { user: user.id, proof: Proof::Operator, password, disconnect: false, now: self.now() };
+        assert_eq!(self.store.set_password(change).await.unwrap(), PasswordSet::Done);
     }
 
     /// A site with these owners.

@@ -22,7 +22,7 @@ pub mod tls;
 
 pub use browser::Browser;
 pub(crate) use engine::on_every_engine;
-pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer};
+pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer, keyed};
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -46,8 +46,13 @@ pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 /// Hash of [`gate::PASSWORD`], made once: it is slow on purpose.
 pub fn password_hash() -> PasswordHash {
     static HASH: OnceLock<PasswordHash> = OnceLock::new();
+    HASH.get_or_init(|| hashed(gate::PASSWORD)).clone()
+}
+
+/// Hash of a password that nobody's e-mail address is.
+pub fn hashed(password: &str) -> PasswordHash {
     let email = "anybody@example.com".parse().unwrap();
-    HASH.get_or_init(|| hash_password(&NewPassword::parse(gate::PASSWORD, &email).unwrap(), &OsEntropy)).clone()
+    hash_password(&NewPassword::parse(password, &email).unwrap(), &OsEntropy)
 }
 
 /// The HTTP client of the tests needs to know which cryptography to use, although it speaks plain HTTP here.

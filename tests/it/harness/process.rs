@@ -149,9 +149,14 @@ impl Running {
 
     /// Reads what it logs from now on, so that it never waits for a reader; a test that fails shows it.
     pub fn let_talk(&mut self) {
-        let rest = std::mem::replace(&mut self.stderr, BufReader::new(Box::new(std::io::empty())));
+        let rest = self.take_stderr();
         let process = self.pid();
         std::thread::spawn(move || rest.lines().map_while(Result::ok).for_each(|line| println!("{process}: {line}")));
+    }
+
+    /// What it logs from now on, for somebody else to read.
+    pub fn take_stderr(&mut self) -> BufReader<Box<dyn Read + Send>> {
+        std::mem::replace(&mut self.stderr, BufReader::new(Box::new(std::io::empty())))
     }
 
     /// Its process id.

@@ -1,5 +1,6 @@
 //! The scene of most tests: one owner, one site, one partner that asks.
 
+use leadgate::config::Settings;
 use leadgate::model::person::User;
 use leadgate::model::site::Site;
 use reqwest::RequestBuilder;
@@ -23,7 +24,12 @@ pub struct Door {
 
 impl Door {
     pub async fn open() -> Self {
-        let gate = Gate::start().await;
+        Self::open_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let gate = Gate::start_with(change).await;
         let owner = gate.person("kim@example.com").await;
         let site = gate.site("www.site.com", &[&owner]).await;
         let partner = gate.partner("piesync").await;
@@ -32,8 +38,13 @@ impl Door {
 
     /// The same at another node.
     pub async fn beside(&self) -> Self {
+        self.beside_with(|_| {}).await
+    }
+
+    /// The same at another node with other settings.
+    pub async fn beside_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let (owner, site, partner) = (self.owner.clone(), self.site.clone(), self.partner.clone());
-        Self { gate: self.gate.beside().await, owner, site, partner }
+        Self { gate: self.gate.beside_with(change).await, owner, site, partner }
     }
 
     /// The parameters of a request that has nothing wrong with it.

@@ -13,16 +13,25 @@ use crate::harness::{Answer, Gate, PASSWORD, answer, make};
 
 /// Somebody at a browser.
 pub struct Visitor<'g> {
-    gate: &'g Gate,
+    http: &'g reqwest::Client,
+    /// What paths are appended to.
+    base: String,
     pub cookies: BTreeMap<String, String>,
     /// What it calls itself.
     pub agent: String,
+    /// Where a proxy says that it is.
+    address: Option<&'static str>,
 }
 
 impl<'g> Visitor<'g> {
     /// With a browser that has never been here.
     pub fn new(gate: &'g Gate) -> Self {
-        Self { gate, cookies: BTreeMap::new(), agent: String::new() }
+        Self::at_url(&gate.http, &gate.url(""))
+    }
+
+    /// The same with a gateway in another process.
+    pub fn at_url(http: &'g reqwest::Client, base: &str) -> Self {
+        Self { http, base: base.to_owned(), cookies: BTreeMap::new(), agent: String::new(), address: None }
     }
 
     /// With a session, as if logged in before.
@@ -36,22 +45,27 @@ impl<'g> Visitor<'g> {
         Self { cookies, ..Self::new(gate) }
     }
 
+    /// The same browser at another address, as a proxy tells.
+    pub fn from(self, address: &'static str) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
     /// The same browser, whose requests go to another node from now on.
     pub fn at(self, gate: &'g Gate) -> Self {
-        Self { gate, ..self }
+        Self { http: &gate.http, base: gate.url(""), ..self }
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {
-        self.send(self.gate.get(path)).await
+        self.request(Method::GET, path).await
     }
 
     pub async fn request(&mut self, method: Method, path: &str) -> Answer {
-        self.send(self.gate.request(method, path)).await
+        self.send(self.to(method, path)).await
     }
 
     pub async fn submit(&mut self, form: &Form) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
-        let request = self.gate.post(&form.action);
+        let request = self.to(Method::POST, &form.action);
         self.send(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
     }
 
@@ -77,9 +91,17 @@ impl<'g> Visitor<'g> {
         self.submit(&Form::of(consent, "decision").with("decision", "deny")).await
     }
 
+    fn to(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
     async fn send(&mut self, request: RequestBuilder) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = request.header("cookie", cookies.join("; ")).header("user-agent", &self.agent);
+        let request = match self.address {
+            Some(address) => request.header("x-forwarded-for", address),
+            None => request,
+        };
         let answer = answer(request).await;
         for set in answer.headers.get_all("set-cookie") {
             let (pair, rest) = set.to_str().unwrap().split_once(';').unwrap();

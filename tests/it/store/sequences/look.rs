@@ -3,6 +3,7 @@
 use leadgate::model::delivery::{DeliveryFilter, State};
 
 use super::directory::USERNAMES;
+use super::guesses;
 use super::leasing::{self, Terms};
 use super::world::{Same, World};
 
@@ -22,6 +23,7 @@ pub async fn at_the_log(world: &mut World) -> Same {
 pub async fn at_everything(world: &mut World) -> Same {
     at_the_directory(world).await?;
     at_tokens(world).await?;
+    guesses::look(world).await?;
     at_subscriptions(world).await?;
     at_leads(world).await?;
     at_deliveries(world).await?;

@@ -18,6 +18,7 @@
 
 mod deliveries;
 mod directory;
+mod guesses;
 mod leads;
 mod leasing;
 mod look;
@@ -53,6 +54,7 @@ enum Step {
     Subscription(subscriptions::Step),
     Lead(leads::Step),
     Delivery(deliveries::Step),
+    Guess(guesses::Step),
 }
 
 impl Step {
@@ -63,6 +65,7 @@ impl Step {
             Step::Subscription(step) => step.take(world).await,
             Step::Lead(step) => step.take(world).await,
             Step::Delivery(step) => step.take(world).await,
+            Step::Guess(step) => step.take(world).await,
         }
     }
 }
@@ -74,6 +77,7 @@ fn sequences() -> impl Strategy<Value = Vec<Step>> {
         3 => subscriptions::steps().prop_map(Step::Subscription),
         8 => leads::steps().prop_map(Step::Lead),
         12 => deliveries::steps().prop_map(Step::Delivery),
+        2 => guesses::steps().prop_map(Step::Guess),
     ];
     // Each step can be left out, and each group of steps: so a sequence that fails is soon made shorter.
     let group = prop::collection::vec(prop::option::weighted(0.95, step), STEPS / GROUPS);
