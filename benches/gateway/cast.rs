@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use leadgate::domain::passwords::hash_password;
 use leadgate::model::oauth::{Issued, NewCode, NewTokens, Redemption};
 use leadgate::model::partner::{ClientId, Partner};
 use leadgate::model::person::User;
@@ -23,11 +24,26 @@ use crate::setup::Engine;
 /// The secret that deliveries are signed with.
 pub const SECRET: &str = "benchmark-secret";
 
+/// Where the partner's users are sent back to.
+pub const CALLBACK: &str = "https://piesync.example/cb";
+
+/// The password of those who log in.
+pub const LOGIN_PASSWORD: &str = "correct horse battery";
+
+/// A partner's pair of tokens.
+#[derive(Clone)]
+pub struct Connection {
+    pub access: String,
+    pub refresh: String,
+}
+
 pub struct Cast {
     pub data: Data,
     pub key: String,
     pub site: SiteId,
     pub partner: PartnerId,
+    pub client_id: ClientId,
+    pub client_secret: String,
     pub token: String,
     pub password: String,
 }
@@ -35,20 +51,45 @@ pub struct Cast {
 impl Cast {
     /// A fresh database with everybody in it.
     pub async fn new(engine: Engine) -> Self {
-        let (token, password) = (Plain::<Access>::generate(&OsEntropy), Plain::<Credential>::generate(&OsEntropy));
-        let cast = Self {
+        let [password, client_secret] = [(); 2].map(|()| Plain::<Credential>::generate(&OsEntropy));
+        let mut cast = Self {
             data: Data::new(engine).await,
             key: Keyring::generate(&OsEntropy),
             site: SiteId::random(&OsEntropy),
             partner: PartnerId::random(&OsEntropy),
-            token: token.expose().to_owned(),
+            client_id: ClientId::generate(&OsEntropy),
+            client_secret: client_secret.expose().to_owned(),
+            token: String::new(),
             password: password.expose().to_owned(),
         };
         let store = cast.store().await;
-        cast.introduce(&*store, &password).await;
-        cast.connect(&*store, &token).await;
+        cast.introduce(&*store, &password, &client_secret).await;
+        cast.token = cast.connect(&*store).await.access;
         store.close().await;
         cast
+    }
+
+    /// So many connections of the partner to the site, each a grant of its own.
+    pub async fn connections(&self, count: usize) -> Vec<Connection> {
+        let store = self.store().await;
+        let mut connections = Vec::new();
+        for _ in 0..count {
+            connections.push(self.connect(&*store).await);
+        }
+        store.close().await;
+        connections
+    }
+
+    /// People with [`LOGIN_PASSWORD`] who own the site: `0@example.com`, `1@example.com` …
+    pub async fn owners(&self, count: usize) {
+        let store = self.store().await;
+        let hash = hash_password(LOGIN_PASSWORD, &OsEntropy).expect("a password");
+        for n in 0..count {
+            let user = person(&format!("{n}@example.com"));
+            store.add_user(user.clone(), Some(hash.clone())).await.expect("a user");
+            store.grant_site(self.site, &user.email).await.expect("a site");
+        }
+        store.close().await;
     }
 
     /// Has the partner's deliveries sent to `url`.
@@ -75,9 +116,9 @@ impl Cast {
         store::open(&url, Purpose::Command).await.expect("a database")
     }
 
-    async fn introduce(&self, store: &dyn store::Store, password: &Plain<Credential>) {
+    async fn introduce(&self, store: &dyn store::Store, password: &Plain<Credential>, secret: &Plain<Credential>) {
         let created = now();
-        let user = owner();
+        let user = person("kim@example.com");
         store.add_user(user.clone(), None).await.expect("a user");
         let site = Site { id: self.site, domain: "www.site.com".parse().expect("a domain"), created };
         store.add_site(site, &[user.email]).await.expect("a site");
@@ -85,9 +126,9 @@ impl Cast {
             id: self.partner,
             slug: "piesync".parse().expect("a slug"),
             name: "PieSync".into(),
-            client_id: ClientId::generate(&OsEntropy),
-            secret: Plain::<Credential>::generate(&OsEntropy).hash(),
-            redirect_uris: vec!["https://piesync.example/cb".parse().expect("a URI")],
+            client_id: self.client_id.clone(),
+            secret: secret.hash(),
+            redirect_uris: vec![CALLBACK.parse().expect("a URI")],
             echo: true,
             created,
         };
@@ -102,11 +143,11 @@ impl Cast {
         store.add_source(source).await.expect("a source");
     }
 
-    async fn connect(&self, store: &dyn store::Store, access: &Plain<Access>) {
+    async fn connect(&self, store: &dyn store::Store) -> Connection {
+        let (access, refresh) = (Plain::<Access>::generate(&OsEntropy), Plain::<Refresh>::generate(&OsEntropy));
         let (code, now) = (Plain::<Code>::generate(&OsEntropy), now());
         let later = time::after(now, Duration::from_secs(24 * 60 * 60));
         let user = store.users().await.expect("users").remove(0);
-        let uri = "https://piesync.example/cb";
         let new = NewCode {
             flow: FlowId::random(&OsEntropy),
             grant: GrantId::random(&OsEntropy),
@@ -115,27 +156,24 @@ impl Cast {
             user: user.id,
             site: self.site,
             scopes: Scopes::ALL,
-            redirect_uri: uri.parse().expect("a URI"),
+            redirect_uri: CALLBACK.parse().expect("a URI"),
             challenge: None,
             now,
             expires: later,
         };
         assert_eq!(store.issue_code(new).await.expect("a code"), Issued::Code);
-        let tokens = NewTokens {
-            access: access.hash(),
-            access_expires: later,
-            refresh: Plain::<Refresh>::generate(&OsEntropy).hash(),
-            refresh_expires: later,
-        };
+        let tokens =
+            NewTokens { access: access.hash(), access_expires: later, refresh: refresh.hash(), refresh_expires: later };
         let redemption = Redemption {
             code: code.hash(),
             partner: self.partner,
-            redirect_uri: uri.into(),
+            redirect_uri: CALLBACK.into(),
             challenge: None,
             tokens,
             now,
         };
         store.redeem_code(redemption).await.expect("a commit").expect("tokens");
+        Connection { access: access.expose().to_owned(), refresh: refresh.expose().to_owned() }
     }
 }
 
@@ -149,10 +187,10 @@ pub fn lead(n: usize) -> Value {
     })
 }
 
-fn owner() -> User {
+fn person(email: &str) -> User {
     User {
         id: UserId::random(&OsEntropy),
-        email: "kim@example.com".parse().expect("an address"),
+        email: email.parse().expect("an address"),
         name: "Kim".into(),
         operator: false,
         created: now(),

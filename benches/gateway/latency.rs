@@ -67,7 +67,7 @@ pub async fn at_pace(
     Times { since_sent: percentiles(since_sent), since_accepted: percentiles(since_accepted) }
 }
 
-fn percentiles(mut times: Vec<Duration>) -> Percentiles {
+pub fn percentiles(mut times: Vec<Duration>) -> Percentiles {
     times.sort_unstable();
     let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1000.0;
     Percentiles { p50: at(50), p99: at(99) }

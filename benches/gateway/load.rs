@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+
 use crate::cast::{self, Cast};
 use crate::gateway::Nodes;
 
@@ -31,24 +33,67 @@ pub async fn get_subscription(cast: &Cast, nodes: &Nodes, callers: usize) -> f64
 }
 
 /// Answers per second to the requests that `request` makes: each is given a number of its own.
-async fn rate<F>(callers: usize, request: F) -> f64
+pub async fn rate<F>(callers: usize, request: F) -> f64
 where
     F: Fn(&reqwest::Client, usize) -> reqwest::RequestBuilder + Send + Sync + 'static,
 {
     let (request, numbers) = (Arc::new(request), Arc::new(AtomicUsize::new(0)));
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let client = client();
+    per_second((0..callers).map(|_| Numbered {
+        client: client.clone(),
+        request: request.clone(),
+        numbers: numbers.clone(),
+    }))
+    .await
+}
+
+/// Sends requests that share their numbers with other callers'.
+struct Numbered<F> {
+    client: reqwest::Client,
+    request: Arc<F>,
+    numbers: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl<F> Caller for Numbered<F>
+where
+    F: Fn(&reqwest::Client, usize) -> reqwest::RequestBuilder + Send + Sync + 'static,
+{
+    async fn call(&mut self) {
+        let n = self.numbers.fetch_add(1, Ordering::Relaxed);
+        success((self.request)(&self.client, n)).await;
+    }
+}
+
+/// Somebody who sends one request after the other.
+#[async_trait]
+pub trait Caller: Send + 'static {
+    /// Sends the next request and waits for its answer.
+    async fn call(&mut self);
+}
+
+/// A client of the gateway, with its own connections.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
+}
+
+/// The body of the answer, which is a success.
+pub async fn success(request: reqwest::RequestBuilder) -> bytes::Bytes {
+    let answer = request.send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{}", answer.status());
+    answer.bytes().await.expect("a body")
+}
+
+/// Answers per second that these callers get.
+pub async fn per_second(callers: impl Iterator<Item = impl Caller>) -> f64 {
     let begin = Instant::now() + WARM_UP;
     let end = begin + COUNTED;
-    let callers: Vec<_> = (0..callers)
-        .map(|_| {
-            let (client, request, numbers) = (client.clone(), request.clone(), numbers.clone());
+    let callers: Vec<_> = callers
+        .map(|mut caller| {
             tokio::spawn(async move {
                 let mut counted = 0;
                 loop {
-                    let n = numbers.fetch_add(1, Ordering::Relaxed);
-                    let answer = request(&client, n).send().await.expect("an answer");
-                    assert!(answer.status().is_success(), "{}", answer.status());
-                    answer.bytes().await.expect("a body");
+                    caller.call().await;
                     match Instant::now() {
                         now if now < begin => {}
                         now if now < end => counted += 1,

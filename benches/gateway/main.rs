@@ -5,19 +5,26 @@
 //! deliveries, in the same run, stands the *raw loop*: the same signed bodies, sent by the same HTTP client, without any
 //! store. It is the limit that no gateway on this machine could pass.
 //!
+//! GET subscription stands beside a handler that returns a constant, and tokens beside node `oidc-provider`, if it is
+//! there: `mkdir peer && npm install --prefix peer oidc-provider`, then `--oidc-provider peer`.
+//!
 //! To run a part: `cargo bench --bench gateway -- intake backlog --engine postgres --nodes 1 --rounds 1`.
 //! `--help` names the parts. The table goes to standard output, progress to standard error.
 
 mod backlog;
 mod cast;
+mod constant;
 mod data;
 mod depth;
+mod door;
 mod gateway;
 mod latency;
 mod load;
+mod logins;
 mod machine;
 mod options;
 mod parts;
+mod peer;
 mod plans;
 mod postgres;
 mod raw_loop;
@@ -25,6 +32,7 @@ mod receiver;
 mod rounds;
 mod setup;
 mod table;
+mod tokens;
 
 use clap::Parser;
 
@@ -35,6 +43,9 @@ use table::Table;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if constant::is_ordered(&arguments) {
+        return runtime.block_on(constant::run());
+    }
     match raw_loop::Order::parse(&arguments) {
         Some(order) => runtime.block_on(raw_loop::run(order)),
         None => runtime.block_on(measure(&Options::parse())),
@@ -50,6 +61,13 @@ async fn measure(options: &Options) {
     }
     if options.wants(Part::Subscription) {
         parts::subscription(&rounds, &mut table).await;
+        door::constant(&rounds, &mut table).await;
+    }
+    if options.wants(Part::Tokens) {
+        door::tokens(&rounds, options.oidc_provider.as_deref(), &mut table).await;
+    }
+    if options.wants(Part::Logins) {
+        door::logins(&rounds, &mut table).await;
     }
     if options.wants(Part::Backlog) {
         parts::backlog(&rounds, &mut table).await;

@@ -1,5 +1,7 @@
 //! What to measure: the command line.
 
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum};
 
 use crate::setup::{Engine, Setup};
@@ -12,8 +14,12 @@ const NODES: [usize; 3] = [1, 2, 3];
 pub enum Part {
     /// Leads accepted per second.
     Intake,
-    /// GET subscription.
+    /// GET subscription, and a handler that returns a constant.
     Subscription,
+    /// Refreshes and introspections.
+    Tokens,
+    /// GET subscription beside many logins.
+    Logins,
     /// Deliveries per second, and what they cost.
     Backlog,
     /// The same rate at three depths: with 1,000, 20,000 and 1,000,000 waiting.
@@ -40,6 +46,9 @@ pub struct Options {
     /// How often each figure is measured; the median counts.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=99))]
     rounds: u8,
+    /// A folder where `npm install oidc-provider` was done: tokens are measured there, too.
+    #[arg(long, value_name = "DIR")]
+    pub oidc_provider: Option<PathBuf>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,

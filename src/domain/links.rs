@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use crate::egress::Mailer;
 use crate::model::mail::Letter;
 use crate::model::password::{LinkKind, NewLink};
@@ -11,7 +13,6 @@ use crate::model::person::{Email, User};
 use crate::model::token::Plain;
 use crate::model::{Entropy, Timestamp, time};
 use crate::store::{Result, Store};
-use tokio::sync::mpsc;
 
 use super::Gateway;
 

@@ -91,7 +91,7 @@ fn client_address(request: &Request, trusted: &[IpNet]) -> ClientAddress {
         let hops = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).collect();
         for hop in hops.into_iter().rev() {
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+            let Some(address) = address(hop.trim()) else { break };
             client = address.to_canonical();
             if !is_trusted(&client) {
                 break;
@@ -99,4 +99,47 @@ fn client_address(request: &Request, trusted: &[IpNet]) -> ClientAddress {
         }
     }
     ClientAddress(client)
+}
+
+/// An address as proxies write it: some with a port, and IPv6 in brackets then.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    /// Whom a request from `peer` with this `X-Forwarded-For` counts as, where 10.0.0.0/8 is trusted.
+    fn client(peer: &str, forwarded: &[&str]) -> String {
+        let mut request = Request::new(Body::empty());
+        let peer: IpAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 1))));
+        for value in forwarded {
+            request.headers_mut().append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
+        }
+        client_address(&request, &["10.0.0.0/8".parse().unwrap()]).0.to_string()
+    }
+
+    #[test]
+    fn oauth_118_only_listed_proxies_are_believed_and_only_what_they_saw_themselves() {
+        assert_eq!(client("192.0.2.9", &["192.0.2.1"]), "192.0.2.9");
+        assert_eq!(client("10.0.0.1", &["192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client("::ffff:10.0.0.1", &["192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["203.0.113.7, 192.0.2.1, 10.0.0.2"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["203.0.113.7", "192.0.2.1", "10.0.0.2"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["203.0.113.7, garbage, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn some_proxies_write_ports() {
+        assert_eq!(client("10.0.0.1", &["192.0.2.1:4321"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::1]:4321"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::1]"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &["2001:db8::1"]), "2001:db8::1");
+    }
 }

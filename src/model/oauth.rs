@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::partner::{RedirectUri, Slug};
 use super::site::Site;
-use super::token::{Access, Code, Hashed, Refresh};
+use super::token::{Access, AnyToken, Code, Hashed, Refresh};
 use super::{FlowId, GrantId, PartnerId, Scopes, SiteId, Timestamp, UserId, time};
 
 /// How long a refresh token that was just replaced may be presented again (API.md §1): a retry after a lost answer.
@@ -138,6 +138,17 @@ pub struct Rotation {
     pub scopes: Option<Scopes>,
     /// The tokens to store if all is well.
     pub tokens: NewTokens,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A token that an authenticated partner wants ended (RFC 7009 §2.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Revocation {
+    /// The token.
+    pub token: AnyToken,
+    /// Who presents it.
+    pub partner: PartnerId,
     /// When.
     pub now: Timestamp,
 }
@@ -272,26 +283,28 @@ impl StoredRefresh {
         if self.partner != rotation.partner {
             return Err(GrantRefused::Unknown);
         }
+        let honoured = self.standing(rotation.now)?;
+        match rotation.scopes {
+            Some(asked) if !asked.is_within(self.scopes) => Err(GrantRefused::Scope),
+            _ => Ok(honoured),
+        }
+    }
+
+    /// What the token is good for at `now`, in the right hands and for no more than was granted.
+    pub fn standing(&self, now: Timestamp) -> Result<Honoured, GrantRefused> {
         if self.revoked {
             return Err(GrantRefused::Revoked);
         }
-        let just_replaced =
-            self.generation + 1 == self.current && rotation.now <= time::after(self.rotated, REFRESH_GRACE);
+        let just_replaced = self.generation + 1 == self.current && now <= time::after(self.rotated, REFRESH_GRACE);
         let honoured = match self.generation == self.current {
             true => Honoured::Advance,
             false if just_replaced => Honoured::Repeat,
             false => return Err(GrantRefused::Replayed),
         };
-        if rotation.now >= self.expires {
+        if now >= self.expires {
             return Err(GrantRefused::Expired);
         }
-        if !self.owned {
-            return Err(GrantRefused::NotOwner);
-        }
-        match rotation.scopes {
-            Some(asked) if !asked.is_within(self.scopes) => Err(GrantRefused::Scope),
-            _ => Ok(honoured),
-        }
+        if self.owned { Ok(honoured) } else { Err(GrantRefused::NotOwner) }
     }
 }
 
@@ -310,6 +323,32 @@ pub struct AccessGrant {
     pub user: UserId,
     /// What it allows.
     pub scopes: Scopes,
+    /// When it was issued.
+    pub issued: Timestamp,
     /// From then on it is dead.
     pub expires: Timestamp,
+}
+
+/// A token of either kind that would be honoured, as its holder may see it (RFC 7662 §2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveToken {
+    /// Who holds it.
+    pub partner: PartnerId,
+    /// Who allowed it.
+    pub user: UserId,
+    /// The one site that it is for.
+    pub site: SiteId,
+    /// What it allows; of a refresh token, what it can be exchanged for.
+    pub scopes: Scopes,
+    /// When it was issued.
+    pub issued: Timestamp,
+    /// From then on it is dead.
+    pub expires: Timestamp,
+}
+
+impl From<AccessGrant> for LiveToken {
+    fn from(access: AccessGrant) -> Self {
+        let AccessGrant { partner, user, site, scopes, issued, expires, .. } = access;
+        Self { partner, user, site: site.id, scopes, issued, expires }
+    }
 }

@@ -111,6 +111,29 @@ impl<K> Hashed<K> {
     }
 }
 
+/// A token of either kind, shown by somebody who need not say of which (RFC 7009 §2.1, RFC 7662 §2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnyToken {
+    /// It begins as access tokens do.
+    Access(Hashed<Access>),
+    /// It begins as refresh tokens do.
+    Refresh(Hashed<Refresh>),
+}
+
+impl AnyToken {
+    /// What a caller presented; `None` if no token of ours begins so. The prefix tells the kind, so that nobody's
+    /// `token_type_hint` needs to be believed.
+    pub fn received(text: &str) -> Option<Self> {
+        if text.starts_with(Access::PREFIX) {
+            Some(Self::Access(Plain::received(text).hash()))
+        } else if text.starts_with(Refresh::PREFIX) {
+            Some(Self::Refresh(Plain::received(text).hash()))
+        } else {
+            None
+        }
+    }
+}
+
 impl<K> Clone for Hashed<K> {
     fn clone(&self) -> Self {
         *self

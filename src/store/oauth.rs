@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::model::Timestamp;
-use crate::model::oauth::{AccessGrant, GrantRefused, Granted, Issued, NewCode, Redemption, Rotation};
-use crate::model::token::{Access, Hashed};
+use crate::model::oauth::{
+    AccessGrant, GrantRefused, Granted, Issued, LiveToken, NewCode, Redemption, Revocation, Rotation,
+};
+use crate::model::token::{Access, AnyToken, Hashed};
+use crate::model::{GrantId, Timestamp};
 
 /// What OAuth keeps.
 #[async_trait]
@@ -24,4 +26,11 @@ pub trait OAuth: Send + Sync {
     /// What a live access token stands for: not expired at `now`, its grant not revoked, its site and partner still
     /// there.
     async fn access_grant(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>>;
+
+    /// What a token of either kind stands for, if it would be honoured at `now`.
+    async fn live_token(&self, token: AnyToken, now: Timestamp) -> Result<Option<LiveToken>>;
+
+    /// Revokes the grant to which a token belongs, if it is the partner's. An expired access token still leads to its
+    /// grant, until the next refresh. Returns the grant that ended just now.
+    async fn revoke_token(&self, revocation: Revocation) -> Result<Option<GrantId>>;
 }

@@ -1,4 +1,5 @@
-//! The house's map is true: every room imports only from the rooms that `docs/architecture.md` allows it.
+//! The house's map is true: every room imports only from the rooms that `docs/architecture.md` allows it. And so is the
+//! table of `docs/oauth.md`: every line of the checklist has the tests that it names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,6 +45,41 @@ fn the_map_names_every_room_there_is() {
     let rooms = fs::read_dir(src).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
     let found: BTreeSet<_> = rooms.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
     assert_eq!(known, found);
+}
+
+/// Each row of the table in `docs/oauth.md` is a line of the checklist, and names its tests. They are there, and their
+/// names begin with its number (`oauth_071_…`; one that shows two lines has both numbers).
+#[test]
+fn every_line_of_the_oauth_checklist_has_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/oauth.md")).unwrap();
+    let sources = ["tests/it", "src"].into_iter().flat_map(|folder| rust_files(&root.join(folder)));
+    let code: String = sources.map(|file| fs::read_to_string(file).unwrap()).collect();
+    let rows: Vec<_> = page.lines().filter_map(checklist_row).collect();
+    let lines: Vec<_> = rows.iter().map(|(line, _)| *line).collect();
+    assert!(lines.is_sorted_by(|one, next| one < next), "each once, in order: {lines:?}");
+    assert!(lines.iter().all(|line| (1..=122).contains(line)), "{lines:?}");
+    for (line, tests) in rows {
+        assert!(!tests.is_empty(), "line {line} names no test");
+        for test in tests {
+            assert!(numbers_of(test).any(|number| number == line), "{test} is none of line {line}");
+            assert!(code.contains(&format!("fn {test}(")), "there is no {test}");
+        }
+    }
+}
+
+/// The line that a row of the table is about, and the tests in its last column.
+fn checklist_row(row: &str) -> Option<(u32, Vec<&str>)> {
+    let mut cells = row.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
+    let line = cells.next()?.parse().ok()?;
+    let tests = cells.last()?.split(['`', ',', ' ']).filter(|test| !test.is_empty());
+    Some((line, tests.collect()))
+}
+
+/// The numbers with which a test's name begins.
+fn numbers_of(test: &str) -> impl Iterator<Item = u32> {
+    let words = test.strip_prefix("oauth_").unwrap_or_default().split('_');
+    words.map_while(|word| if word.len() == 3 { word.parse().ok() } else { None })
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Knowing a partner again at the token endpoint (RFC 6749 §2.3.1).
+//! Knowing a partner again when its server calls (RFC 6749 §2.3.1).
 
 use std::net::IpAddr;
 

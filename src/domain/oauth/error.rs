@@ -51,7 +51,8 @@ impl From<&StoreError> for AuthorizationError {
     }
 }
 
-/// Why the token endpoint issues nothing (RFC 6749 §5.2).
+/// Why a partner's server is turned away, at the token endpoint (RFC 6749 §5.2), where tokens are revoked (RFC 7009 §2.2.1)
+/// and where they are introspected (RFC 7662 §2.3).
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// A parameter is missing, repeated or malformed, or there are two kinds of client authentication.

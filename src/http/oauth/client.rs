@@ -1,17 +1,45 @@
-//! Client authentication: HTTP Basic, and nothing beside it (RFC 6749 §2.3).
+//! What a partner's server sends: a form, with HTTP Basic and no other client authentication (RFC 6749 §2.3).
 
+use axum::extract::{FromRequest, FromRequestParts, Request};
+
+use super::MAX_BODY;
 use super::error::OAuthError;
 use crate::domain::oauth::client::Presented;
 use crate::domain::oauth::error::TokenError;
 use crate::http::App;
 use crate::http::credentials::Credentials;
-use crate::http::form::Params;
+use crate::http::form::{self, Params};
 use crate::http::middleware::ClientAddress;
+use crate::http::routes::PartnerSlug;
 use crate::model::partner::{Partner, Slug};
 use crate::model::token::Plain;
 
+/// A form of which the sender is known. The client is judged before anything that the form asks for, so that a failed
+/// authentication burns no code.
+pub(super) struct SignedForm {
+    pub(super) partner: Partner,
+    pub(super) form: Params,
+}
+
+impl FromRequest<App> for SignedForm {
+    type Rejection = OAuthError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, OAuthError> {
+        let from = ClientAddress::of(&request);
+        let (mut head, body) = request.into_parts();
+        let Ok(PartnerSlug(slug)) = PartnerSlug::from_request_parts(&mut head, app).await;
+        let credentials = Credentials::from(&head.headers);
+        let form = form::read(Request::from_parts(head, body), MAX_BODY).await?;
+        if form.repeated().is_some() {
+            return Err(TokenError::InvalidRequest("a parameter is repeated").into());
+        }
+        let partner = authenticate(app, slug.as_ref(), credentials, from, &form).await?;
+        Ok(Self { partner, form })
+    }
+}
+
 /// The partner that sends this request.
-pub(super) async fn authenticate(
+async fn authenticate(
     app: &App,
     slug: Option<&Slug>,
     credentials: Credentials,

@@ -1,34 +1,21 @@
 //! `POST /{partner}/oauth/token/` (RFC 6749 §3.2).
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
+use super::client::SignedForm;
 use super::error::OAuthError;
-use super::{MAX_BODY, client};
 use crate::domain::oauth::error::TokenError;
 use crate::domain::oauth::token::{CodeGrant, RefreshGrant, Tokens};
-use crate::http::App;
-use crate::http::credentials::Credentials;
-use crate::http::form;
-use crate::http::json;
-use crate::http::middleware::ClientAddress;
-use crate::http::routes::PartnerSlug;
+use crate::http::{App, json};
 
-/// Issues tokens. The client is judged before anything of the grant, so that a failed authentication burns no code.
+/// Issues tokens.
 pub(super) async fn issue(
     State(app): State<App>,
-    PartnerSlug(slug): PartnerSlug,
-    from: ClientAddress,
-    request: Request,
+    SignedForm { partner, form }: SignedForm,
 ) -> Result<Response, OAuthError> {
-    let credentials = Credentials::from(request.headers());
-    let form = form::read(request, MAX_BODY).await?;
-    if form.repeated().is_some() {
-        return Err(TokenError::InvalidRequest("a parameter is repeated").into());
-    }
-    let partner = client::authenticate(&app, slug.as_ref(), credentials, from, &form).await?;
     let tokens = match form.get("grant_type") {
         Some("authorization_code") => {
             let (code, redirect_uri) = (form.get("code"), form.get("redirect_uri"));

@@ -29,6 +29,7 @@ mod statements;
 mod subscriptions;
 mod throttle;
 mod tls;
+mod tokens;
 mod transaction;
 mod transfer;
 mod users;

@@ -9,17 +9,17 @@ use super::statements::{Db, RowResult, params};
 use super::transaction::Durability::Full;
 use super::transaction::{Tx, write};
 use super::values::{At, at, count, maybe_at};
-use super::{PostgresStore, locks, partners, sites};
+use super::{PostgresStore, locks, partners, sites, tokens};
 use crate::model::oauth::{
-    AccessGrant, GrantRefused, Granted, Honoured, Issued, NewCode, NewTokens, Redemption, Rotation, StoredCode,
-    StoredRefresh,
+    AccessGrant, GrantRefused, Granted, Honoured, Issued, LiveToken, NewCode, NewTokens, Redemption, Revocation,
+    Rotation, StoredCode, StoredRefresh,
 };
-use crate::model::token::{Access, Hashed};
+use crate::model::token::{Access, AnyToken, Hashed};
 use crate::model::{GrantId, PartnerId, Scopes, SiteId, Timestamp, UserId};
 use crate::store::{OAuth, Result};
 
 pub(super) const ACCESS_GRANT: &str =
-    "SELECT t.scopes, t.expires_at, g.id AS grant_id, g.partner_id, g.user_id, p.slug,
+    "SELECT t.scopes, t.issued_at, t.expires_at, g.id AS grant_id, g.partner_id, g.user_id, p.slug,
             s.site_uuid, s.domain, s.created_at
      FROM access_tokens t
      JOIN grants g ON g.site_uuid = t.site_uuid AND g.id = t.grant_id
@@ -32,15 +32,29 @@ const LOCK_BY_CODE: &str = "SELECT 1 FROM grants g
      JOIN authorization_codes c ON c.site_uuid = g.site_uuid AND c.grant_id = g.id
      WHERE c.hash = $1 FOR UPDATE OF g";
 
-const CODE: &str = "SELECT g.*, c.redirect_uri, c.challenge, c.expires_at, c.used_at
-     FROM authorization_codes c JOIN grants g ON g.site_uuid = c.site_uuid AND g.id = c.grant_id WHERE c.hash = $1";
+/// Whether the user of the grant `g` still owns its site.
+macro_rules! owned {
+    () => {
+        "EXISTS (SELECT 1 FROM site_owners o JOIN sites s ON s.site_uuid = o.site_uuid
+             WHERE o.site_uuid = g.site_uuid AND o.user_id = g.user_id AND s.removed_at IS NULL) AS owned"
+    };
+}
+
+const CODE: &str = concat!(
+    "SELECT g.*, c.redirect_uri, c.challenge, c.expires_at, c.used_at, ",
+    owned!(),
+    " FROM authorization_codes c JOIN grants g ON g.site_uuid = c.site_uuid AND g.id = c.grant_id WHERE c.hash = $1"
+);
 
 const LOCK_BY_REFRESH: &str = "SELECT 1 FROM grants g
      JOIN refresh_tokens t ON t.site_uuid = g.site_uuid AND t.grant_id = g.id
      WHERE t.hash = $1 FOR UPDATE OF g";
 
-const REFRESH: &str = "SELECT g.*, t.generation AS token_generation, t.expires_at
-     FROM refresh_tokens t JOIN grants g ON g.site_uuid = t.site_uuid AND g.id = t.grant_id WHERE t.hash = $1";
+pub(super) const REFRESH: &str = concat!(
+    "SELECT g.*, t.generation AS token_generation, t.issued_at, t.expires_at, ",
+    owned!(),
+    " FROM refresh_tokens t JOIN grants g ON g.site_uuid = t.site_uuid AND g.id = t.grant_id WHERE t.hash = $1"
+);
 
 #[async_trait]
 impl OAuth for PostgresStore {
@@ -59,23 +73,25 @@ impl OAuth for PostgresStore {
     async fn access_grant(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
         access_grant(&*self.database.short_read().await?, token, now).await
     }
+
+    async fn live_token(&self, token: AnyToken, now: Timestamp) -> Result<Option<LiveToken>> {
+        tokens::live(&*self.database.short_read().await?, token, now).await
+    }
+
+    async fn revoke_token(&self, revocation: Revocation) -> Result<Option<GrantId>> {
+        write!(self, Full, tx => tokens::revoke(&tx, &revocation))
+    }
 }
 
 /// What a code or token says of the grant it belongs to.
 struct Family {
     site: SiteId,
     grant: GrantId,
-    user: UserId,
     scopes: Scopes,
 }
 
 fn family(row: &Row) -> RowResult<Family> {
-    Ok(Family {
-        site: row.try_get("site_uuid")?,
-        grant: row.try_get("id")?,
-        user: row.try_get("user_id")?,
-        scopes: row.try_get("scopes")?,
-    })
+    Ok(Family { site: row.try_get("site_uuid")?, grant: row.try_get("id")?, scopes: row.try_get("scopes")? })
 }
 
 async fn issue(tx: &Tx, code: &NewCode) -> Result<Issued> {
@@ -112,8 +128,7 @@ async fn owns(db: &Db, site: SiteId, user: UserId) -> Result<bool> {
 async fn redeem(tx: &Tx, redemption: &Redemption) -> Result<std::result::Result<Granted, GrantRefused>> {
     tx.any(LOCK_BY_CODE, params![redemption.code]).await?;
     let found = tx.one(CODE, params![redemption.code], |row| Ok((stored_code(row)?, family(row)?))).await?;
-    let Some((mut stored, family)) = found else { return Ok(Err(GrantRefused::Unknown)) };
-    stored.owned = owns(tx, family.site, family.user).await?;
+    let Some((stored, family)) = found else { return Ok(Err(GrantRefused::Unknown)) };
     if let Err(refused) = stored.judge(redemption) {
         return refuse(tx, &family, refused, redemption.now).await;
     }
@@ -121,8 +136,8 @@ async fn redeem(tx: &Tx, redemption: &Redemption) -> Result<std::result::Result<
     tx.run(sql, params![family.site, redemption.code, At(redemption.now)]).await?;
     let sql = "UPDATE grants SET rotated_at = $3 WHERE site_uuid = $1 AND id = $2";
     tx.run(sql, params![family.site, family.grant, At(redemption.now)]).await?;
-    store_tokens(tx, &redemption.tokens, &family, 0, family.scopes).await?;
-    granted(tx, &family, family.scopes).await
+    store_tokens(tx, &redemption.tokens, &family, 0, redemption.now).await?;
+    granted(tx, &family).await
 }
 
 fn stored_code(row: &Row) -> RowResult<StoredCode> {
@@ -133,15 +148,14 @@ fn stored_code(row: &Row) -> RowResult<StoredCode> {
         expires: at(row, "expires_at")?,
         used: maybe_at(row, "used_at")?.is_some(),
         revoked: maybe_at(row, "revoked_at")?.is_some(),
-        owned: false,
+        owned: row.try_get("owned")?,
     })
 }
 
 async fn rotate(tx: &Tx, rotation: &Rotation) -> Result<std::result::Result<Granted, GrantRefused>> {
     tx.any(LOCK_BY_REFRESH, params![rotation.refresh]).await?;
     let found = tx.one(REFRESH, params![rotation.refresh], |row| Ok((stored_refresh(row)?, family(row)?))).await?;
-    let Some((mut stored, family)) = found else { return Ok(Err(GrantRefused::Unknown)) };
-    stored.owned = owns(tx, family.site, family.user).await?;
+    let Some((stored, family)) = found else { return Ok(Err(GrantRefused::Unknown)) };
     let generation = match stored.judge(rotation) {
         Err(refused) => return refuse(tx, &family, refused, rotation.now).await,
         Ok(Honoured::Repeat) => stored.current,
@@ -151,12 +165,13 @@ async fn rotate(tx: &Tx, rotation: &Rotation) -> Result<std::result::Result<Gran
             stored.current + 1
         }
     };
-    let scopes = rotation.scopes.unwrap_or(family.scopes);
-    store_tokens(tx, &rotation.tokens, &family, generation, scopes).await?;
-    granted(tx, &family, scopes).await
+    let family = Family { scopes: rotation.scopes.unwrap_or(family.scopes), ..family };
+    forget_expired(tx, &family, rotation.now).await?;
+    store_tokens(tx, &rotation.tokens, &family, generation, rotation.now).await?;
+    granted(tx, &family).await
 }
 
-fn stored_refresh(row: &Row) -> RowResult<StoredRefresh> {
+pub(super) fn stored_refresh(row: &Row) -> RowResult<StoredRefresh> {
     Ok(StoredRefresh {
         partner: row.try_get("partner_id")?,
         generation: count(row, "token_generation")?,
@@ -165,7 +180,7 @@ fn stored_refresh(row: &Row) -> RowResult<StoredRefresh> {
         rotated: at(row, "rotated_at")?,
         scopes: row.try_get("scopes")?,
         revoked: maybe_at(row, "revoked_at")?.is_some(),
-        owned: false,
+        owned: row.try_get("owned")?,
     })
 }
 
@@ -184,32 +199,42 @@ async fn refuse(
     Ok(Err(refused))
 }
 
-async fn store_tokens(tx: &Tx, tokens: &NewTokens, family: &Family, generation: u32, scopes: Scopes) -> Result<()> {
+/// Deletes the grant's access tokens that have expired: there are newer ones from now on.
+async fn forget_expired(tx: &Tx, family: &Family, now: Timestamp) -> Result<()> {
+    let sql = "DELETE FROM access_tokens WHERE site_uuid = $1 AND grant_id = $2 AND expires_at <= $3";
+    tx.run(sql, params![family.site, family.grant, At(now)]).await?;
+    Ok(())
+}
+
+async fn store_tokens(tx: &Tx, tokens: &NewTokens, family: &Family, generation: u32, now: Timestamp) -> Result<()> {
+    let Family { site, grant, scopes } = *family;
     tx.run(
-        "INSERT INTO access_tokens (site_uuid, hash, grant_id, scopes, expires_at) VALUES ($1, $2, $3, $4, $5)",
-        params![family.site, tokens.access, family.grant, scopes, At(tokens.access_expires)],
+        "INSERT INTO access_tokens (site_uuid, hash, grant_id, scopes, issued_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![site, tokens.access, grant, scopes, At(now), At(tokens.access_expires)],
     )
     .await?;
     tx.run(
-        "INSERT INTO refresh_tokens (site_uuid, hash, grant_id, generation, expires_at) VALUES ($1, $2, $3, $4, $5)",
-        params![family.site, tokens.refresh, family.grant, i64::from(generation), At(tokens.refresh_expires)],
+        "INSERT INTO refresh_tokens (site_uuid, hash, grant_id, generation, issued_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![site, tokens.refresh, grant, i64::from(generation), At(now), At(tokens.refresh_expires)],
     )
     .await?;
     let end = tokens.access_expires.max(tokens.refresh_expires);
     let sql = "UPDATE grants SET ends_at = greatest(ends_at, $3) WHERE site_uuid = $1 AND id = $2";
-    tx.run(sql, params![family.site, family.grant, At(end)]).await?;
+    tx.run(sql, params![site, grant, At(end)]).await?;
     Ok(())
 }
 
-async fn granted(db: &Db, family: &Family, scopes: Scopes) -> Result<std::result::Result<Granted, GrantRefused>> {
+async fn granted(db: &Db, family: &Family) -> Result<std::result::Result<Granted, GrantRefused>> {
     Ok(match sites::find(db, family.site).await? {
-        Some(site) => Ok(Granted { scopes, site }),
+        Some(site) => Ok(Granted { scopes: family.scopes, site }),
         // It was removed in this moment; what was stored for it is revoked.
         None => Err(GrantRefused::Revoked),
     })
 }
 
-async fn access_grant(db: &Db, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
+pub(super) async fn access_grant(db: &Db, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
     db.one(ACCESS_GRANT, params![token, At(now)], |row| {
         Ok(AccessGrant {
             grant: row.try_get("grant_id")?,
@@ -218,6 +243,7 @@ async fn access_grant(db: &Db, token: &Hashed<Access>, now: Timestamp) -> Result
             site: sites::site(row)?,
             user: row.try_get("user_id")?,
             scopes: row.try_get("scopes")?,
+            issued: at(row, "issued_at")?,
             expires: at(row, "expires_at")?,
         })
     })

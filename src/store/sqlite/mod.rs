@@ -23,6 +23,7 @@ mod sources;
 mod statements;
 mod subscriptions;
 mod throttle;
+mod tokens;
 mod transfer;
 mod users;
 mod values;

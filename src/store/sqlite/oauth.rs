@@ -7,17 +7,17 @@ use super::statements::Statements;
 use super::values::{At, at, maybe_at};
 use super::writer::Durability::Full;
 use super::writer::Tx;
-use super::{SqliteStore, partners, sites};
+use super::{SqliteStore, partners, sites, tokens};
 use crate::model::oauth::{
-    AccessGrant, GrantRefused, Granted, Honoured, Issued, NewCode, NewTokens, Redemption, Rotation, StoredCode,
-    StoredRefresh,
+    AccessGrant, GrantRefused, Granted, Honoured, Issued, LiveToken, NewCode, NewTokens, Redemption, Revocation,
+    Rotation, StoredCode, StoredRefresh,
 };
-use crate::model::token::{Access, Hashed};
+use crate::model::token::{Access, AnyToken, Hashed};
 use crate::model::{GrantId, PartnerId, Scopes, SiteId, Timestamp, UserId};
 use crate::store::{OAuth, Result, StoreError};
 
 pub(super) const ACCESS_GRANT: &str =
-    "SELECT t.scopes, t.expires_at, g.id AS grant_id, g.partner_id, g.user_id, p.slug,
+    "SELECT t.scopes, t.issued_at, t.expires_at, g.id AS grant_id, g.partner_id, g.user_id, p.slug,
             s.site_uuid, s.domain, s.created_at
      FROM access_tokens t
      JOIN grants g ON g.id = t.grant_id
@@ -26,11 +26,25 @@ pub(super) const ACCESS_GRANT: &str =
      WHERE t.hash = ?1 AND t.expires_at > ?2
        AND g.revoked_at IS NULL AND p.removed_at IS NULL AND s.removed_at IS NULL";
 
-const CODE: &str = "SELECT g.*, c.redirect_uri, c.challenge, c.expires_at, c.used_at
-     FROM authorization_codes c JOIN grants g ON g.id = c.grant_id WHERE c.hash = ?1";
+/// Whether the user of the grant `g` still owns its site.
+macro_rules! owned {
+    () => {
+        "EXISTS (SELECT 1 FROM site_owners o JOIN sites s ON s.site_uuid = o.site_uuid
+             WHERE o.site_uuid = g.site_uuid AND o.user_id = g.user_id AND s.removed_at IS NULL) AS owned"
+    };
+}
 
-const REFRESH: &str = "SELECT g.*, t.generation AS token_generation, t.expires_at
-     FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = ?1";
+const CODE: &str = concat!(
+    "SELECT g.*, c.redirect_uri, c.challenge, c.expires_at, c.used_at, ",
+    owned!(),
+    " FROM authorization_codes c JOIN grants g ON g.id = c.grant_id WHERE c.hash = ?1"
+);
+
+pub(super) const REFRESH: &str = concat!(
+    "SELECT g.*, t.generation AS token_generation, t.issued_at, t.expires_at, ",
+    owned!(),
+    " FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = ?1"
+);
 
 #[async_trait]
 impl OAuth for SqliteStore {
@@ -49,23 +63,25 @@ impl OAuth for SqliteStore {
     async fn access_grant(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
         self.look_up(|db| access_grant(db, token, now)).await
     }
+
+    async fn live_token(&self, token: AnyToken, now: Timestamp) -> Result<Option<LiveToken>> {
+        self.look_up(|db| tokens::live(db, token, now)).await
+    }
+
+    async fn revoke_token(&self, revocation: Revocation) -> Result<Option<GrantId>> {
+        self.write(Full, move |tx| tokens::revoke(tx, &revocation)).await
+    }
 }
 
 /// What a code or token says of the grant it belongs to.
 struct Family {
     grant: GrantId,
     site: SiteId,
-    user: UserId,
     scopes: Scopes,
 }
 
 fn family(row: &Row) -> rusqlite::Result<Family> {
-    Ok(Family {
-        grant: row.get("id")?,
-        site: row.get("site_uuid")?,
-        user: row.get("user_id")?,
-        scopes: row.get("scopes")?,
-    })
+    Ok(Family { grant: row.get("id")?, site: row.get("site_uuid")?, scopes: row.get("scopes")? })
 }
 
 fn issue(tx: &Tx, code: &NewCode) -> Result<Issued> {
@@ -93,18 +109,16 @@ fn owns(db: &Connection, site: SiteId, user: UserId) -> Result<bool> {
 }
 
 fn redeem(tx: &Tx, redemption: &Redemption) -> Result<std::result::Result<Granted, GrantRefused>> {
-    let Some((mut stored, family)) = tx.one(CODE, [redemption.code], |row| Ok((stored_code(row)?, family(row)?)))?
-    else {
+    let Some((stored, family)) = tx.one(CODE, [redemption.code], |row| Ok((stored_code(row)?, family(row)?)))? else {
         return Ok(Err(GrantRefused::Unknown));
     };
-    stored.owned = owns(tx, family.site, family.user)?;
     if let Err(refused) = stored.judge(redemption) {
         return refuse(tx, family.grant, refused, redemption.now);
     }
     let sql = "UPDATE authorization_codes SET used_at = ?2 WHERE hash = ?1";
     tx.run(sql, params![redemption.code, At(redemption.now)])?;
     tx.run("UPDATE grants SET rotated_at = ?2 WHERE id = ?1", params![family.grant, At(redemption.now)])?;
-    store_tokens(tx, &redemption.tokens, family.grant, 0, family.scopes)?;
+    store_tokens(tx, &redemption.tokens, &family, 0, redemption.now)?;
     granted(tx, family.site, family.scopes)
 }
 
@@ -116,17 +130,15 @@ fn stored_code(row: &Row) -> rusqlite::Result<StoredCode> {
         expires: at(row, "expires_at")?,
         used: maybe_at(row, "used_at")?.is_some(),
         revoked: maybe_at(row, "revoked_at")?.is_some(),
-        owned: false,
+        owned: row.get("owned")?,
     })
 }
 
 fn rotate(tx: &Tx, rotation: &Rotation) -> Result<std::result::Result<Granted, GrantRefused>> {
-    let Some((mut stored, family)) =
-        tx.one(REFRESH, [rotation.refresh], |row| Ok((stored_refresh(row)?, family(row)?)))?
+    let Some((stored, family)) = tx.one(REFRESH, [rotation.refresh], |row| Ok((stored_refresh(row)?, family(row)?)))?
     else {
         return Ok(Err(GrantRefused::Unknown));
     };
-    stored.owned = owns(tx, family.site, family.user)?;
     let generation = match stored.judge(rotation) {
         Err(refused) => return refuse(tx, family.grant, refused, rotation.now),
         Ok(Honoured::Repeat) => stored.current,
@@ -136,12 +148,13 @@ fn rotate(tx: &Tx, rotation: &Rotation) -> Result<std::result::Result<Granted, G
             stored.current + 1
         }
     };
-    let scopes = rotation.scopes.unwrap_or(family.scopes);
-    store_tokens(tx, &rotation.tokens, family.grant, generation, scopes)?;
-    granted(tx, family.site, scopes)
+    let family = Family { scopes: rotation.scopes.unwrap_or(family.scopes), ..family };
+    forget_expired(tx, family.grant, rotation.now)?;
+    store_tokens(tx, &rotation.tokens, &family, generation, rotation.now)?;
+    granted(tx, family.site, family.scopes)
 }
 
-fn stored_refresh(row: &Row) -> rusqlite::Result<StoredRefresh> {
+pub(super) fn stored_refresh(row: &Row) -> rusqlite::Result<StoredRefresh> {
     Ok(StoredRefresh {
         partner: row.get("partner_id")?,
         generation: row.get("token_generation")?,
@@ -150,7 +163,7 @@ fn stored_refresh(row: &Row) -> rusqlite::Result<StoredRefresh> {
         rotated: at(row, "rotated_at")?,
         scopes: row.get("scopes")?,
         revoked: maybe_at(row, "revoked_at")?.is_some(),
-        owned: false,
+        owned: row.get("owned")?,
     })
 }
 
@@ -168,17 +181,23 @@ fn refuse(
     Ok(Err(refused))
 }
 
-fn store_tokens(tx: &Tx, tokens: &NewTokens, grant: GrantId, generation: u32, scopes: Scopes) -> Result<()> {
+/// Deletes the grant's access tokens that have expired: there are newer ones from now on.
+fn forget_expired(tx: &Tx, grant: GrantId, now: Timestamp) -> Result<()> {
+    tx.run("DELETE FROM access_tokens WHERE grant_id = ?1 AND expires_at <= ?2", params![grant, At(now)])?;
+    Ok(())
+}
+
+fn store_tokens(tx: &Tx, tokens: &NewTokens, family: &Family, generation: u32, now: Timestamp) -> Result<()> {
     tx.run(
-        "INSERT INTO access_tokens (hash, grant_id, scopes, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![tokens.access, grant, scopes, At(tokens.access_expires)],
+        "INSERT INTO access_tokens (hash, grant_id, scopes, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![tokens.access, family.grant, family.scopes, At(now), At(tokens.access_expires)],
     )?;
     tx.run(
-        "INSERT INTO refresh_tokens (hash, grant_id, generation, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![tokens.refresh, grant, generation, At(tokens.refresh_expires)],
+        "INSERT INTO refresh_tokens (hash, grant_id, generation, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![tokens.refresh, family.grant, generation, At(now), At(tokens.refresh_expires)],
     )?;
     let end = tokens.access_expires.max(tokens.refresh_expires);
-    tx.run("UPDATE grants SET ends_at = max(ends_at, ?2) WHERE id = ?1", params![grant, At(end)])?;
+    tx.run("UPDATE grants SET ends_at = max(ends_at, ?2) WHERE id = ?1", params![family.grant, At(end)])?;
     Ok(())
 }
 
@@ -188,7 +207,7 @@ fn granted(db: &Connection, site: SiteId, scopes: Scopes) -> Result<std::result:
     Ok(Ok(Granted { scopes, site }))
 }
 
-fn access_grant(db: &Connection, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
+pub(super) fn access_grant(db: &Connection, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
     let grant = db.one(ACCESS_GRANT, params![token, At(now)], |row| {
         Ok(AccessGrant {
             grant: row.get("grant_id")?,
@@ -197,6 +216,7 @@ fn access_grant(db: &Connection, token: &Hashed<Access>, now: Timestamp) -> Resu
             site: sites::site(row)?,
             user: row.get("user_id")?,
             scopes: row.get("scopes")?,
+            issued: at(row, "issued_at")?,
             expires: at(row, "expires_at")?,
         })
     });

@@ -5,7 +5,9 @@ use rusqlite::Connection;
 
 use super::deliveries::{lane, lease, log, outbox, replay};
 use super::leads::rows;
-use super::{deliveries, migrate, oauth, purge, sessions, sites, statements, subscriptions};
+use super::{
+    deliveries, migrate, oauth, passwords, purge, secrets, sessions, sites, statements, subscriptions, throttle, tokens,
+};
 use crate::model::SiteId;
 use crate::model::delivery::{DeliveryFilter, State};
 
@@ -82,7 +84,12 @@ fn the_ends_of_a_lane_are_found_at_once() {
 #[test]
 fn hot_reads_go_straight_to_their_rows() {
     assert_led_by(oauth::ACCESS_GRANT, "SEARCH t USING PRIMARY KEY (hash=?)");
+    assert_led_by(oauth::REFRESH, "SEARCH t USING PRIMARY KEY (hash=?)");
+    assert_led_by(tokens::REVOKE_BY_ACCESS, "SEARCH grants USING PRIMARY KEY (id=?)");
+    assert_led_by(tokens::REVOKE_BY_REFRESH, "SEARCH grants USING PRIMARY KEY (id=?)");
     assert_led_by(sessions::SESSION, "SEARCH s USING PRIMARY KEY (hash=?)");
+    assert_led_by(passwords::LINK_USER, "SEARCH l USING INDEX sqlite_autoindex_password_links_2 (hash=?)");
+    assert_led_by(subscriptions::OF_USER, "SEARCH subscriptions USING INDEX subscriptions_by_user (user_id=?)");
     assert_led_by(sites::OWNS, "SEARCH s USING PRIMARY KEY (site_uuid=?)");
     assert_led_by(rows::BY_ID, "SEARCH leads USING INDEX leads_by_id (site_uuid=? AND id=?)");
     assert_led_by(rows::BY_ALIAS, "SEARCH a USING PRIMARY KEY (site_uuid=? AND alias=?)");
@@ -114,6 +121,12 @@ fn the_log_is_read_from_its_new_end() {
     let failed = plan(&listing(site, Some(State::Failed)));
     assert!(failed.iter().any(|step| step.contains("deliveries_undelivered (site_uuid=? AND state=?)")), "{failed:#?}");
     assert_led_by(replay::FAILED, "SEARCH d USING INDEX deliveries_undelivered (site_uuid=? AND state=? AND rowid>?)");
+}
+
+#[test]
+fn guesses_and_secrets_are_found_by_their_keys() {
+    assert_led_by(throttle::LEVEL, "SEARCH guess_buckets USING PRIMARY KEY (key=?)");
+    assert_led_by(secrets::SECRETS, "SEARCH subscriptions USING INDEX sqlite_autoindex_subscriptions_1 (id>?)");
 }
 
 #[test]

@@ -99,8 +99,8 @@ const TABLES: [Table; 19] = [
         "created_at", "ends_at", "revoked_at",
     ),
     of_grant!("authorization_codes": "redirect_uri", "challenge", "expires_at", "used_at"),
-    of_grant!("access_tokens": "scopes", "expires_at"),
-    of_grant!("refresh_tokens": "generation", "expires_at"),
+    of_grant!("access_tokens": "scopes", "issued_at", "expires_at"),
+    of_grant!("refresh_tokens": "generation", "issued_at", "expires_at"),
     counted!(
         "subscriptions": "id", "site_uuid", "partner_id", "url", "secret", "user_id", "created_at", "updated_at",
         "paused_at", "removed_at", "swept", "next_due_at",

@@ -9,6 +9,7 @@ use crate::harness::{Answer, Cast, Gate, JsonBody, answer, on_every_engine};
 on_every_engine!(
     post_creates_a_lead_and_says_where_it_is,
     a_partners_token_sends_leads_to_its_own_site_alone,
+    oauth_094_a_token_for_connecting_alone_may_not_send,
     unknown_keys_and_big_numbers_are_kept_as_they_came,
     the_same_post_again_changes_nothing,
     an_email_that_the_site_knows_updates_its_lead_and_the_given_id_becomes_an_alias,
@@ -76,11 +77,16 @@ async fn a_partners_token_sends_leads_to_its_own_site_alone() {
     let other = gate.site("www.other.com", &[]).await;
     let refused = send(other.id, cast.token.clone()).await;
     assert_eq!((refused.status, refused.text.as_str()), (404, r#"{"error": "Site not found"}"#));
+}
+
+async fn oauth_094_a_token_for_connecting_alone_may_not_send() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
     let connect = "leadrouter:connect".parse::<Scopes>().unwrap();
     let token = gate.connect(&cast.partner, &cast.owner, &cast.site, connect).await;
-    let refused = send(cast.site.id, token).await;
-    assert_eq!(refused.status, 403);
-    assert!(refused.header("www-authenticate").contains(r#"scope="leadrouter:send""#));
+    let refused = answer(gate.post(&cast.rest("/leads/")).bearer_auth(token).json_body(&ann())).await;
+    let challenge = r#"Bearer realm="leadgate", error="insufficient_scope", scope="leadrouter:send""#;
+    assert_eq!((refused.status, refused.header("www-authenticate")), (403, challenge));
 }
 
 async fn unknown_keys_and_big_numbers_are_kept_as_they_came() {

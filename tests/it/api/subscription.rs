@@ -12,21 +12,22 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Cast, Gate, JsonBody, answer, on_every_engine};
 
 on_every_engine!(
-    put_creates_and_replaces_and_get_shows_it_to_the_byte,
+    oauth_103_put_creates_and_replaces_and_get_shows_it_to_the_byte,
     put_of_something_that_is_not_a_json_object_is_400,
     put_reports_all_faults_of_its_fields_at_once,
-    put_refuses_hosts_that_deliveries_may_not_reach_and_accepts_names_that_do_not_resolve_now,
-    get_of_none_and_of_a_foreign_or_unknown_site_is_404,
-    a_token_opens_no_other_partners_path,
+    oauth_103_put_refuses_hosts_that_deliveries_may_not_reach_and_accepts_names_that_do_not_resolve_now,
+    oauth_098_a_foreign_site_looks_like_an_unknown_one,
+    oauth_103_get_of_none_is_404,
+    oauth_098_a_token_opens_no_other_partners_path,
     the_site_is_accepted_in_any_case_and_without_dashes_and_the_path_without_its_slash,
-    delete_is_204_also_when_there_was_none,
+    oauth_103_delete_is_204_also_when_there_was_none,
     several_are_409_until_put_or_delete_mends_them,
     concurrent_puts_never_make_two,
-    other_methods_are_405_with_allow,
+    oauth_103_other_methods_are_405_with_allow,
     a_body_of_more_than_one_mebibyte_is_413,
     a_fault_of_ours_is_500_without_internals,
     the_secret_is_encrypted_at_rest,
-    a_token_for_sending_alone_may_not_connect,
+    oauth_094_a_token_for_sending_alone_may_not_connect,
     setting_the_same_again_disturbs_nothing_that_is_under_way,
 );
 
@@ -60,7 +61,7 @@ async fn import_another(gate: &Gate, cast: &Cast, url: &str) {
     gate.store.import_subscription(another).await.unwrap();
 }
 
-async fn put_creates_and_replaces_and_get_shows_it_to_the_byte() {
+async fn oauth_103_put_creates_and_replaces_and_get_shows_it_to_the_byte() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     for (url, secret) in [(URL, "s3cret"), ("https://Hooks.example:8443/x?y=%7E", "ключ ☃")] {
@@ -115,7 +116,7 @@ async fn put_reports_all_faults_of_its_fields_at_once() {
     assert_eq!(put(&gate, &cast, json!({"url": URL, "secret": longest})).await.status, 200);
 }
 
-async fn put_refuses_hosts_that_deliveries_may_not_reach_and_accepts_names_that_do_not_resolve_now() {
+async fn oauth_103_put_refuses_hosts_that_deliveries_may_not_reach_and_accepts_names_that_do_not_resolve_now() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     gate.names.set("inside.example", &["10.1.2.3", "fd00::1"]);
@@ -132,12 +133,16 @@ async fn put_refuses_hosts_that_deliveries_may_not_reach_and_accepts_names_that_
     }
 }
 
-async fn get_of_none_and_of_a_foreign_or_unknown_site_is_404() {
+async fn oauth_103_get_of_none_is_404() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     let none = call(&gate, &cast, Method::GET, None).await;
     assert_eq!((none.status, none.text.as_str()), (404, r#"{"error": "Subscription not found"}"#));
+}
 
+async fn oauth_098_a_foreign_site_looks_like_an_unknown_one() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
     let other = gate.site("www.other.com", &[&cast.owner]).await;
     let unknown = "aa808177-d2cc-415d-b504-a36abf39ac00".to_owned();
     let body = json!({"url": URL, "secret": "s"});
@@ -155,7 +160,7 @@ async fn get_of_none_and_of_a_foreign_or_unknown_site_is_404() {
     }
 }
 
-async fn a_token_opens_no_other_partners_path() {
+async fn oauth_098_a_token_opens_no_other_partners_path() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     gate.partner("cinc").await;
@@ -178,7 +183,7 @@ async fn the_site_is_accepted_in_any_case_and_without_dashes_and_the_path_withou
     }
 }
 
-async fn delete_is_204_also_when_there_was_none() {
+async fn oauth_103_delete_is_204_also_when_there_was_none() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     put(&gate, &cast, json!({"url": URL, "secret": "s"})).await;
@@ -219,7 +224,7 @@ async fn concurrent_puts_never_make_two() {
     assert_eq!(call(&gate, &cast, Method::GET, None).await.status, 200);
 }
 
-async fn other_methods_are_405_with_allow() {
+async fn oauth_103_other_methods_are_405_with_allow() {
     let gate = Gate::start().await;
     let cast = gate.cast().await;
     for method in [Method::POST, Method::PATCH, Method::OPTIONS, Method::TRACE] {
@@ -260,7 +265,7 @@ async fn the_secret_is_encrypted_at_rest() {
     assert!(data.holds(URL) && !data.holds("unmistakable-secret"));
 }
 
-async fn a_token_for_sending_alone_may_not_connect() {
+async fn oauth_094_a_token_for_sending_alone_may_not_connect() {
     let gate = Gate::start().await;
     let mut cast = gate.cast().await;
     let scopes: Scopes = "leadrouter:send".parse().unwrap();

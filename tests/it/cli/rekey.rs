@@ -1,5 +1,7 @@
 //! `leadgate rekey`: the operator changes the key while the gateway serves.
 
+use leadgate::app;
+use leadgate::config::Settings;
 use leadgate::model::OsEntropy;
 use leadgate::model::seal::Keyring;
 use leadgate::model::site::Site;
@@ -17,6 +19,7 @@ on_every_engine!(
     after_a_rekey_the_old_key_can_be_taken_away,
     a_key_that_is_taken_away_too_early_is_noticed,
     what_is_set_again_is_sealed_with_the_first_key,
+    what_is_set_while_it_is_rewritten_stays,
     a_secret_that_no_key_opens_is_reported_and_the_others_are_rewritten,
 );
 
@@ -103,20 +106,48 @@ async fn what_is_set_again_is_sealed_with_the_first_key() {
     assert_eq!(secrets(&gate, &sites).await, ["s3cret", "another"]);
 }
 
-async fn a_secret_that_no_key_opens_is_reported_and_the_others_are_rewritten() {
-    let (gate, cast, _) = world().await;
-    let lost = gate.site("www.lost.com", &[]).await;
-    let context = secret_context(cast.partner.partner.id, lost.id);
+async fn what_is_set_while_it_is_rewritten_stays() {
+    let (gate, cast, sites) = world().await;
+    let old = Keyring::parse(OLD).unwrap();
+    for number in 0..150 {
+        import(&gate, &cast, &old, &format!("{number}.example")).await;
+    }
+    let gate = restarted(gate, BOTH).await;
+    let environment = [("LEADGATE_DATABASE_URL", gate.data.url()), ("LEADGATE_SECRET_KEY", BOTH.to_owned())];
+    let environment = environment.map(|(name, value)| (name.into(), value.into()));
+    let settings = Settings::load(None, environment.into_iter()).unwrap();
+    let setting = async {
+        for number in 0..20 {
+            assert_eq!(subscribe(&gate, &sites[number % 2], &number.to_string()).await.status, 200);
+        }
+    };
+    let (report, ()) = tokio::join!(app::rekey(&settings, &|_, _| {}), setting);
+    let report = report.unwrap();
+    assert_eq!((report.total(), report.unreadable), (152, 0));
+    assert!(report.rewritten >= 150, "{report:?}");
+    let gate = restarted(gate, NEW).await;
+    assert_eq!(secrets(&gate, &sites).await, ["18", "19"]);
+    assert_eq!(home(&gate.data, NEW).document("check"), json!({"ok": true, "problems": []}));
+}
+
+/// A subscription to a new site whose secret these keys have sealed.
+async fn import(gate: &Gate, cast: &Cast, keys: &Keyring, domain: &str) {
+    let (site, partner) = (gate.site(domain, &[]).await.id, cast.partner.partner.id);
     let subscription = NewSubscription {
         id: SubscriptionId::random(&OsEntropy),
-        site: lost.id,
-        partner: cast.partner.partner.id,
-        url: "http://127.0.0.1:9/lost".parse().unwrap(),
-        secret: Keyring::parse(&"99".repeat(32)).unwrap().seal(b"lost", &context, &OsEntropy),
+        site,
+        partner,
+        url: "http://127.0.0.1:9/imported".parse().unwrap(),
+        secret: keys.seal(b"imported", &secret_context(partner, site), &OsEntropy),
         by: None,
         now: gate.now(),
     };
     gate.store.import_subscription(subscription).await.unwrap();
+}
+
+async fn a_secret_that_no_key_opens_is_reported_and_the_others_are_rewritten() {
+    let (gate, cast, _) = world().await;
+    import(&gate, &cast, &Keyring::parse(&"99".repeat(32)).unwrap(), "www.lost.com").await;
 
     let ran = home(&gate.data, BOTH).run("rekey --json");
     assert_eq!(ran.code, 1, "{ran:?}");

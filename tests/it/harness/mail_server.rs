@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// A letter as the server got it.
+/// A letter as its reader sees it.
 #[derive(Debug)]
 pub struct Received {
     /// Whom `RCPT TO` names.
@@ -75,6 +75,21 @@ impl Drop for PostBox {
     }
 }
 
+/// Reads quoted-printable (RFC 2045 §6.7) of ASCII, which is how lines that are long are sent.
+fn decoded(text: &str) -> String {
+    assert!(text.contains("Content-Transfer-Encoding: quoted-printable"), "{text}");
+    let joined = text.replace("=\n", "");
+    let mut parts = joined.split('=');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |done, part| {
+        // What is no code is a "=" of a header.
+        match part.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(code) => format!("{done}{}{}", char::from(code), &part[2..]),
+            None => format!("{done}={part}"),
+        }
+    })
+}
+
 async fn serve(stream: TcpStream, letters: mpsc::UnboundedSender<Received>) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
@@ -100,7 +115,7 @@ async fn serve(stream: TcpStream, letters: mpsc::UnboundedSender<Received>) {
                     text.push('\n');
                 }
                 // The test may have ended.
-                let _ = letters.send(Received { to: to.clone(), text });
+                let _ = letters.send(Received { to: to.clone(), text: decoded(&text) });
                 "250 taken".into()
             }
             "QUIT" => "221 bye".into(),

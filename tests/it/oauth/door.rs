@@ -4,6 +4,7 @@ use leadgate::config::Settings;
 use leadgate::model::person::User;
 use leadgate::model::site::Site;
 use reqwest::RequestBuilder;
+use serde_json::Value;
 
 use super::visitor::{SentBack, Visitor};
 use crate::harness::{Answer, Gate, PartnerPersona, answer};
@@ -80,11 +81,15 @@ impl Door {
         SentBack::read(&owner.approve(&consent).await).code().to_owned()
     }
 
+    /// A form for this path, without client authentication.
+    pub fn form_request(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        self.gate.post(path).header("content-type", "application/x-www-form-urlencoded").body(body)
+    }
+
     /// A token request without client authentication.
     pub fn token_request(&self, form: &[(&str, &str)]) -> RequestBuilder {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = self.gate.post("/piesync/oauth/token/");
-        request.header("content-type", "application/x-www-form-urlencoded").body(body)
+        self.form_request("/piesync/oauth/token/", form)
     }
 
     /// The partner's own request.
@@ -102,6 +107,34 @@ impl Door {
         answer(self.partners_request(form)).await
     }
 
+    /// The answer to the partner's own revocation request.
+    pub async fn revocation(&self, form: &[(&str, &str)]) -> Answer {
+        answer(self.as_partner(self.form_request("/piesync/oauth/revoke/", form))).await
+    }
+
+    /// Revokes a token as the partner should.
+    pub async fn revoke(&self, token: &str) {
+        let answer = self.revocation(&[("token", token)]).await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, "{}"));
+    }
+
+    /// The answer to the partner's own introspection request.
+    pub async fn introspection(&self, form: &[(&str, &str)]) -> Answer {
+        answer(self.as_partner(self.form_request("/piesync/oauth/introspect/", form))).await
+    }
+
+    /// What introspection says of a token.
+    pub async fn introspect(&self, token: &str) -> Value {
+        let answer = self.introspection(&[("token", token)]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    }
+
+    /// Another partner.
+    pub async fn stranger(&self) -> Stranger {
+        Stranger(self.gate.partner("cinc").await)
+    }
+
     /// Redeems a code as the partner should.
     pub async fn redeem(&self, code: &str) -> Answer {
         self.token(&[("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)]).await
@@ -117,15 +150,30 @@ impl Door {
         pair(&self.redeem(&self.code().await).await)
     }
 
+    /// The path of the partner's subscription to the site.
+    pub fn subscription(&self) -> String {
+        format!("/piesync/subscription/{}/", self.site.id)
+    }
+
     /// Whether the access token opens the subscription.
     pub async fn opens(&self, access: &str) -> bool {
-        let path = format!("/piesync/subscription/{}/", self.site.id);
-        let answer = answer(self.gate.get(&path).bearer_auth(access)).await;
+        let answer = answer(self.gate.get(&self.subscription()).bearer_auth(access)).await;
         match answer.status {
             401 => false,
             404 => true, // the site is the token's; there is no subscription yet
             other => panic!("{other} {}", answer.text),
         }
+    }
+}
+
+/// A partner that has no business with the tokens of the first.
+pub struct Stranger(PartnerPersona);
+
+impl Stranger {
+    /// The answer to a form that it sends to its own endpoint of this name.
+    pub async fn post(&self, door: &Door, endpoint: &str, form: &[(&str, &str)]) -> Answer {
+        let request = door.form_request(&format!("/cinc/oauth/{endpoint}/"), form);
+        answer(request.basic_auth(self.0.partner.client_id.as_str(), Some(&self.0.secret))).await
     }
 }
 

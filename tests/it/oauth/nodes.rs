@@ -1,7 +1,5 @@
 //! Two nodes on one PostgreSQL: whichever answers, a browser and a partner meet the same gateway.
 
-use futures_util::future::join_all;
-
 use super::door::{Door, assert_page, assert_refused, pair};
 use super::visitor::{Form, SentBack, Visitor};
 use crate::harness::engine::Engine;
@@ -43,32 +41,16 @@ async fn each_step_at_another_node() {
 }
 
 #[tokio::test]
-async fn of_parallel_exchanges_at_two_nodes_one_wins() {
-    Engine::Postgres.run(parallel_exchanges()).await;
+async fn oauth_102_what_one_node_revokes_is_dead_at_the_other() {
+    Engine::Postgres.run(revocation()).await;
 }
 
-async fn parallel_exchanges() {
+async fn revocation() {
     let (one, two) = doors().await;
-    let code = one.code().await;
-    let answers = join_all((0..20).map(|n| [&one, &two][n % 2].redeem(&code))).await;
-    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(won.len(), 1);
-    lost.into_iter().for_each(|answer| assert_refused(answer, 400, "invalid_grant"));
-}
-
-#[tokio::test]
-async fn parallel_refreshes_at_two_nodes_lock_nobody_out() {
-    Engine::Postgres.run(parallel_refreshes()).await;
-}
-
-async fn parallel_refreshes() {
-    let (one, two) = doors().await;
-    let (_, refresh) = one.tokens().await;
-    let answers = join_all((0..20).map(|n| [&one, &two][n % 2].refresh(&refresh))).await;
-    let pairs: Vec<_> = answers.iter().map(pair).collect();
-    for (n, (access, _)) in pairs.iter().enumerate() {
-        assert!([&two, &one][n % 2].opens(access).await);
-    }
-    assert_eq!(two.refresh(&pairs[6].1).await.status, 200);
-    assert_refused(&one.refresh(&refresh).await, 400, "invalid_grant");
+    let (access, refresh) = one.tokens().await;
+    assert!(two.opens(&access).await);
+    one.revoke(&access).await;
+    assert!(!two.opens(&access).await);
+    assert_eq!(two.introspect(&refresh).await["active"], false);
+    assert_refused(&two.refresh(&refresh).await, 400, "invalid_grant");
 }

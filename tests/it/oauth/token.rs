@@ -1,6 +1,10 @@
 //! The token endpoint, whatever the grant (checklist 44 to 57).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::door::{CALLBACK, Door, assert_refused, pair};
 use crate::harness::{answer, on_every_engine};
@@ -8,14 +12,20 @@ use crate::harness::{answer, on_every_engine};
 on_every_engine!(
     oauth_044_post_only_with_or_without_slash,
     oauth_045_forms_only,
-    oauth_046_067_the_query_never_counts,
+    oauth_046_the_query_never_counts,
     oauth_047_a_repeated_parameter_is_refused_even_if_equal,
     oauth_048_empty_is_absent_and_unknown_is_ignored,
     oauth_049_bodies_are_read_strictly,
     oauth_050_grant_types,
+    oauth_049_a_body_may_come_in_chunks,
     oauth_051_the_client_is_judged_first,
-    oauth_053_054_056_a_success_is_as_documented,
+    oauth_052_errors_are_json_with_a_listed_code,
+    oauth_053_no_answer_may_be_kept,
+    oauth_054_a_success_is_as_documented,
     oauth_055_tokens_are_long_and_of_the_b64token_alphabet,
+    oauth_055_tokens_and_codes_are_stored_hashed,
+    oauth_056_every_success_names_the_site,
+    oauth_057_no_password_and_no_implicit_grant,
 );
 
 async fn oauth_044_post_only_with_or_without_slash() {
@@ -47,7 +57,7 @@ async fn oauth_045_forms_only() {
     assert_eq!(with("APPLICATION/x-www-form-urlencoded; charset=utf-8").await.status, 200);
 }
 
-async fn oauth_046_067_the_query_never_counts() {
+async fn oauth_046_the_query_never_counts() {
     let door = Door::open().await;
     let code = door.code().await;
     let secret = &door.partner.secret;
@@ -107,6 +117,26 @@ async fn oauth_049_bodies_are_read_strictly() {
     assert_eq!(send(spelt).await.status, 200);
 }
 
+async fn oauth_049_a_body_may_come_in_chunks() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let basic = STANDARD.encode(format!("{}:{}", door.partner.partner.client_id.as_str(), door.partner.secret));
+    let body = format!("grant_type=authorization_code&code={code}&redirect_uri={CALLBACK}");
+    let (first, second) = body.split_at(20);
+    let request = format!(
+        "POST /piesync/oauth/token/ HTTP/1.1\r\nhost: x\r\nauthorization: Basic {basic}\r\nconnection: close\r\n\
+         content-type: application/x-www-form-urlencoded\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n",
+        first.len(),
+        second.len(),
+    );
+    let mut stream = TcpStream::connect(door.gate.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
 async fn oauth_050_grant_types() {
     let door = Door::open().await;
     assert_refused(&door.token(&[("code", "x")]).await, 400, "invalid_request");
@@ -123,14 +153,72 @@ async fn oauth_051_the_client_is_judged_first() {
     }
 }
 
-async fn oauth_053_054_056_a_success_is_as_documented() {
+async fn oauth_052_errors_are_json_with_a_listed_code() {
+    let door = Door::open().await;
+    let faults: [(&[(&str, &str)], &str); 6] = [
+        (&[], "invalid_request"),
+        (&[("grant_type", "x")], "unsupported_grant_type"),
+        (&[("grant_type", "authorization_code")], "invalid_request"),
+        (&[("grant_type", "authorization_code"), ("code", "\"<x>")], "invalid_grant"),
+        (&[("grant_type", "refresh_token"), ("refresh_token", "\"<x>")], "invalid_grant"),
+        (&[("grant_type", "refresh_token"), ("refresh_token", "x"), ("scope", "\"<x>")], "invalid_scope"),
+    ];
+    for (form, error) in faults {
+        let refused = door.token(form).await;
+        assert_refused(&refused, 400, error);
+        let json = refused.json();
+        let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["error", "error_description"]);
+        assert!(!refused.text.contains('<'), "{}", refused.text);
+    }
+}
+
+async fn oauth_053_no_answer_may_be_kept() {
+    let door = Door::open().await;
+    let code = door.code().await;
+    let path = "/piesync/oauth/token/";
+    let success = door.redeem(&code).await;
+    let refused = door.redeem(&code).await;
+    let stranger = answer(door.token_request(&[("grant_type", "refresh_token")])).await;
+    let get = answer(door.gate.get(path)).await;
+    let long = door.token(&[("grant_type", &"x".repeat(70_000))]).await;
+    let nobody = answer(door.gate.post("/nobody/oauth/token/")).await;
+    for (answer, status) in [(success, 200), (refused, 400), (stranger, 401), (get, 405), (long, 413), (nobody, 400)] {
+        let kept = (answer.header("cache-control"), answer.header("pragma"));
+        assert_eq!((answer.status, kept), (status, ("no-store", "no-cache")));
+    }
+}
+
+async fn oauth_056_every_success_names_the_site() {
+    let door = Door::open().await;
+    let redeemed = door.redeem(&door.code().await).await;
+    let refreshed = door.refresh(&pair(&redeemed).1).await;
+    for answer in [redeemed, refreshed] {
+        let json = answer.json();
+        assert_eq!(json["site_uuid"], door.site.id.to_string());
+        assert_eq!(json["site_domain"], "www.site.com");
+    }
+}
+
+async fn oauth_057_no_password_and_no_implicit_grant() {
+    let door = Door::open().await;
+    let form = [("grant_type", "password"), ("username", "kim@example.com"), ("password", crate::harness::PASSWORD)];
+    assert_refused(&door.token(&form).await, 400, "unsupported_grant_type");
+    assert_refused(&door.token(&[("grant_type", "client_credentials")]).await, 400, "unsupported_grant_type");
+    for implicit in ["token", "code token"] {
+        let sent = door.told(&[("response_type", Some(implicit))]).await;
+        assert_eq!(sent.error(), "unsupported_response_type");
+        assert_eq!(sent.get("access_token"), None);
+    }
+}
+
+async fn oauth_054_a_success_is_as_documented() {
     let door = Door::open().await;
     let redeemed = door.redeem(&door.code().await).await;
     let refreshed = door.refresh(&pair(&redeemed).1).await;
     for answer in [redeemed, refreshed] {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("content-type"), "application/json");
-        assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
         let json = answer.json();
         let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
         let documented =
@@ -138,8 +226,7 @@ async fn oauth_053_054_056_a_success_is_as_documented() {
         assert_eq!(names, documented);
         assert_eq!((&json["token_type"], &json["expires_in"]), (&"Bearer".into(), &3600.into()));
         assert_eq!(json["scope"], "leadrouter:connect leadrouter:send");
-        assert_eq!(json["site_uuid"], door.site.id.to_string());
-        assert_eq!(json["site_domain"], "www.site.com");
+        assert!(json.as_object().unwrap().values().all(|value| !value.is_null()));
     }
 }
 
@@ -152,4 +239,17 @@ async fn oauth_055_tokens_are_long_and_of_the_b64token_alphabet() {
     assert!(door.opens(&access).await);
     door.gate.clock.advance(std::time::Duration::from_secs(3600));
     assert!(!door.opens(&access).await);
+}
+
+async fn oauth_055_tokens_and_codes_are_stored_hashed() {
+    let door = Door::open().await;
+    let unused = door.code().await;
+    let code = door.code().await;
+    let (access, refresh) = pair(&door.redeem(&code).await);
+    let secret = door.partner.secret.clone();
+    let (data, _) = door.gate.stop().await;
+    assert!(data.holds("www.site.com"));
+    for kept in [unused, code, access, refresh, secret] {
+        assert!(!data.holds(&kept) && !data.holds(&kept[4..]));
+    }
 }

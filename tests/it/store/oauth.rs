@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use leadgate::model::oauth::{GrantRefused, Granted, Issued, NewTokens, PkceVerifier, Redemption, Rotation};
+use leadgate::model::GrantId;
+use leadgate::model::oauth::{
+    GrantRefused, Granted, Issued, LiveToken, NewTokens, PkceVerifier, Redemption, Revocation, Rotation,
+};
 use leadgate::model::partner::Partner;
 use leadgate::model::person::User;
 use leadgate::model::scope::{Scope, Scopes};
 use leadgate::model::site::Site;
+use leadgate::model::token::AnyToken;
 
 use super::fixture::{Fixture, engines};
 use crate::harness::make;
@@ -29,6 +33,14 @@ engines!(
     of_twenty_refreshes_at_once_none_locks_the_partner_out,
     an_access_token_dies_with_its_partner,
     an_access_token_dies_with_its_site,
+    a_live_token_is_shown_with_its_own_life,
+    a_refresh_token_is_shown_as_long_as_it_would_be_honoured,
+    either_token_ends_its_grant_and_no_other,
+    an_expired_access_token_still_ends_its_grant,
+    expired_access_tokens_are_forgotten_at_the_next_refresh,
+    nobody_ends_another_partners_grant,
+    of_twenty_revocations_at_once_one_ends_the_grant,
+    a_refresh_beside_a_revocation_leaves_nothing_alive,
 );
 
 /// A partner, an owner, and the owner's site.
@@ -279,4 +291,131 @@ async fn an_access_token_dies_with_its_site(f: &Fixture) {
     let (_, site, _, tokens) = connected(f).await;
     f.store.remove_site(site.id, f.now()).await.unwrap();
     assert!(!works(f, &tokens).await);
+}
+
+/// The two tokens of a pair.
+fn both(tokens: &NewTokens) -> [AnyToken; 2] {
+    [AnyToken::Access(tokens.access), AnyToken::Refresh(tokens.refresh)]
+}
+
+async fn shown(f: &Fixture, token: AnyToken) -> Option<LiveToken> {
+    f.store.live_token(token, f.now()).await.unwrap()
+}
+
+async fn revoke(f: &Fixture, partner: &Partner, token: AnyToken) -> Option<GrantId> {
+    f.store.revoke_token(Revocation { token, partner: partner.id, now: f.now() }).await.unwrap()
+}
+
+async fn a_live_token_is_shown_with_its_own_life(f: &Fixture) {
+    let (partner, site, owner, first) = connected(f).await;
+    let issued = f.now();
+    f.pass(1000);
+    let narrower = Rotation { scopes: Some(scopes(Scope::Send)), ..rotation(f, &partner, &first) };
+    let second = narrower.tokens.clone();
+    f.store.rotate_refresh(narrower).await.unwrap().unwrap();
+    let expected = |scopes, issued, expires| {
+        Some(LiveToken { partner: partner.id, user: owner.id, site: site.id, scopes, issued, expires })
+    };
+    let old = expected(Scopes::ALL, issued, first.access_expires);
+    assert_eq!(shown(f, AnyToken::Access(first.access)).await, old);
+    let narrow = expected(scopes(Scope::Send), f.now(), second.access_expires);
+    assert_eq!(shown(f, AnyToken::Access(second.access)).await, narrow);
+    // It can be exchanged for everything that was granted.
+    let refresh = expected(Scopes::ALL, f.now(), second.refresh_expires);
+    assert_eq!(shown(f, AnyToken::Refresh(second.refresh)).await, refresh);
+
+    f.clock.advance_to(second.access_expires);
+    assert_eq!(shown(f, AnyToken::Access(second.access)).await, None);
+    assert_eq!(shown(f, AnyToken::Refresh(second.refresh)).await, refresh);
+    f.clock.advance_to(second.refresh_expires);
+    assert_eq!(shown(f, AnyToken::Refresh(second.refresh)).await, None);
+    for token in both(&make::tokens(&f.entropy, f.now())) {
+        assert_eq!(shown(f, token).await, None);
+    }
+}
+
+async fn a_refresh_token_is_shown_as_long_as_it_would_be_honoured(f: &Fixture) {
+    let (partner, _, owner, first) = connected(f).await;
+    let second = refresh(f, &partner, &first).await.unwrap();
+    f.pass(60);
+    assert!(shown(f, AnyToken::Refresh(first.refresh)).await.is_some(), "it may be asked for again");
+    f.clock.advance(Duration::from_millis(1));
+    assert_eq!(shown(f, AnyToken::Refresh(first.refresh)).await, None);
+    assert!(shown(f, AnyToken::Refresh(second.refresh)).await.is_some());
+    f.store.remove_user(&owner.email).await.unwrap();
+    for token in both(&second) {
+        assert_eq!(shown(f, token).await, None);
+    }
+}
+
+async fn either_token_ends_its_grant_and_no_other(f: &Fixture) {
+    let (partner, site, owner) = parties(f).await;
+    let (_, other) = f.redeem(&f.approve(&partner, &site, &owner).await).await;
+    for which in [0, 1] {
+        let code = f.approve(&partner, &site, &owner).await;
+        let (_, first) = f.redeem(&code).await;
+        let second = refresh(f, &partner, &first).await.unwrap();
+        assert_eq!(revoke(f, &partner, both(&second)[which]).await, Some(code.grant));
+        for token in [both(&first), both(&second)].concat() {
+            assert_eq!(shown(f, token).await, None);
+            assert_eq!(revoke(f, &partner, token).await, None, "it has ended already");
+        }
+        assert!(!works(f, &first).await && !works(f, &second).await);
+        assert_eq!(refresh(f, &partner, &second).await.err(), Some(GrantRefused::Revoked));
+        assert_eq!(redeem(f, f.redemption(&code)).await, Err(GrantRefused::Replayed));
+    }
+    assert!(works(f, &other).await);
+    assert!(refresh(f, &partner, &other).await.is_ok());
+}
+
+async fn an_expired_access_token_still_ends_its_grant(f: &Fixture) {
+    let (partner, _, _, tokens) = connected(f).await;
+    f.pass(100 * 24 * 3600);
+    f.purge(f.now(), 100).await;
+    assert!(revoke(f, &partner, AnyToken::Access(tokens.access)).await.is_some());
+    assert_eq!(refresh(f, &partner, &tokens).await.err(), Some(GrantRefused::Revoked));
+}
+
+async fn expired_access_tokens_are_forgotten_at_the_next_refresh(f: &Fixture) {
+    let (partner, _, _, first) = connected(f).await;
+    f.pass(1800);
+    let second = refresh(f, &partner, &first).await.unwrap();
+    f.pass(1800);
+    let third = refresh(f, &partner, &second).await.unwrap();
+    assert_eq!(revoke(f, &partner, AnyToken::Access(first.access)).await, None);
+    assert!(works(f, &second).await && works(f, &third).await);
+    assert!(revoke(f, &partner, AnyToken::Access(second.access)).await.is_some());
+}
+
+async fn nobody_ends_another_partners_grant(f: &Fixture) {
+    let (_, _, _, tokens) = connected(f).await;
+    let stranger = f.partner("cinc").await;
+    for token in both(&tokens).into_iter().chain(both(&make::tokens(&f.entropy, f.now()))) {
+        assert_eq!(revoke(f, &stranger, token).await, None);
+    }
+    assert!(works(f, &tokens).await);
+}
+
+async fn of_twenty_revocations_at_once_one_ends_the_grant(f: &Fixture) {
+    let (partner, _, _, tokens) = connected(f).await;
+    let ended = join_all((0..20).map(|n| revoke(f, &partner, both(&tokens)[n % 2]))).await;
+    assert_eq!(ended.iter().flatten().count(), 1);
+}
+
+async fn a_refresh_beside_a_revocation_leaves_nothing_alive(f: &Fixture) {
+    for _ in 0..10 {
+        let (partner, site, owner) =
+            (f.partner("piesync").await, f.site("www.site.com").await, f.user("a@b.com").await);
+        f.store.grant_site(site.id, &owner.email).await.unwrap();
+        let (_, tokens) = f.redeem(&f.approve(&partner, &site, &owner).await).await;
+        let refreshes = join_all((0..5).map(|_| refresh(f, &partner, &tokens)));
+        let (pairs, ended) = tokio::join!(refreshes, revoke(f, &partner, AnyToken::Refresh(tokens.refresh)));
+        assert!(ended.is_some());
+        for pair in pairs.iter().flatten() {
+            assert!(!works(f, pair).await);
+            assert_eq!(refresh(f, &partner, pair).await.err(), Some(GrantRefused::Revoked));
+        }
+        f.store.remove_user(&owner.email).await.unwrap();
+        f.store.remove_partner(&partner.slug, f.now()).await.unwrap();
+    }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use leadgate::config::Settings;
 use leadgate::model::delivery::DeliveryFilter;
+use leadgate::model::password::{LinkKind, NewLink};
 use leadgate::model::site::Site;
 use leadgate::model::source::Reach;
 use leadgate::model::subscription::secret_context;
-use leadgate::model::token::{Hashed, Session};
+use leadgate::model::token::{Hashed, PasswordLink, Plain, Session};
 use leadgate::model::{LeadId, OsEntropy, Scopes, SubscriptionId, Timestamp, time};
 use leadgate::store::{NewSubscription, SharedStore};
 use reqwest::{Method, RequestBuilder};
@@ -94,10 +95,19 @@ async fn next_minute(gate: Gate) -> Gate {
     Gate::start_in(data, clock, settings).await
 }
 
+/// The owner's session; the owner is also sent a link.
 async fn log_in(gate: &Gate, cast: &Cast) -> Hashed<Session> {
     let expires = time::after(gate.now(), Duration::from_secs(3600));
     let session = make::session(&OsEntropy, gate.now(), cast.owner.id, expires);
     gate.store.start_session(session.clone()).await.unwrap();
+    let link = NewLink {
+        hash: Plain::<PasswordLink>::generate(&OsEntropy).hash(),
+        user: cast.owner.id,
+        kind: LinkKind::Invitation,
+        created: gate.now(),
+        expires,
+    };
+    assert!(gate.store.offer_link(link, None).await.unwrap());
     session.hash
 }
 

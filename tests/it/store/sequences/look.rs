@@ -1,11 +1,12 @@
 //! What both stores show.
 
 use leadgate::model::delivery::{DeliveryFilter, State};
+use leadgate::model::token::AnyToken;
 
 use super::directory::USERNAMES;
 use super::guesses;
 use super::leasing::{self, Terms};
-use super::world::{Same, World};
+use super::world::{Pair, Same, World};
 
 /// Every delivery, newest first.
 pub async fn at_the_log(world: &mut World) -> Same {
@@ -63,15 +64,18 @@ async fn at_tokens(world: &World) -> Same {
     for link in &world.links {
         world.both(async |store| store.link_user(link, world.now).await).await?;
     }
-    for token in &world.access {
+    for Pair { access, refresh, .. } in &world.tokens {
         let shown = async |store: &dyn leadgate::store::Store| {
-            let grant = store.access_grant(token, world.now).await?;
+            let grant = store.access_grant(access, world.now).await?;
             Ok(grant.map(|grant| {
                 let holder = (grant.grant, grant.partner, grant.slug, grant.user);
-                (holder, grant.site, grant.scopes, grant.expires)
+                (holder, grant.site, grant.scopes, grant.issued, grant.expires)
             }))
         };
         world.both(shown).await?;
+        for token in [AnyToken::Access(*access), AnyToken::Refresh(*refresh)] {
+            world.both(async |store| store.live_token(token, world.now).await).await?;
+        }
     }
     Ok(())
 }

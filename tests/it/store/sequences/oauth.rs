@@ -1,10 +1,11 @@
-//! Codes and tokens are issued, spent, spent again, and shown to the wrong ones.
+//! Codes and tokens are issued, spent, spent again, revoked, and shown to the wrong ones.
 
 use leadgate::model::Scopes;
-use leadgate::model::oauth::{NewCode, NewTokens, PkceVerifier, Redemption, Rotation};
+use leadgate::model::oauth::{NewCode, NewTokens, PkceVerifier, Redemption, Revocation, Rotation};
+use leadgate::model::token::AnyToken;
 use proptest::prelude::*;
 
-use super::world::{DOMAINS, EMAILS, SLUGS, Same, World, often_the_first, pick};
+use super::world::{DOMAINS, EMAILS, Pair, SLUGS, Same, World, often_the_first, pick};
 use crate::harness::make;
 
 /// Lives of codes and access tokens; a refresh token lives ten times as long as its access token.
@@ -33,6 +34,12 @@ pub enum Step {
         by: Option<usize>,
         narrow: Option<bool>,
     },
+    /// By either token of a pair.
+    Revoke {
+        token: Option<usize>,
+        by: Option<usize>,
+        access: bool,
+    },
 }
 
 pub fn steps() -> impl Strategy<Value = Step> {
@@ -48,8 +55,10 @@ pub fn steps() -> impl Strategy<Value = Step> {
         }),
         4 => (other(), seldom(slug.clone()), elsewhere, prop::option::weighted(0.3, 0..2_u8))
             .prop_map(|(code, by, elsewhere, verifier)| Step::Redeem { code, by, elsewhere, verifier }),
-        4 => (other(), seldom(slug), prop::option::weighted(0.4, any::<bool>()))
+        4 => (other(), seldom(slug.clone()), prop::option::weighted(0.4, any::<bool>()))
             .prop_map(|(token, by, narrow)| Step::Rotate { token, by, narrow }),
+        1 => (other(), seldom(slug), any::<bool>())
+            .prop_map(|(token, by, access)| Step::Revoke { token, by, access }),
     ]
 }
 
@@ -75,21 +84,28 @@ impl Step {
                 let partner = redemption.partner;
                 let granted = world.both(async |store| store.redeem_code(redemption.clone()).await).await?;
                 if granted.is_ok() {
-                    world.access.push(tokens.access);
-                    world.refresh.push((tokens.refresh, partner));
+                    world.tokens.push(Pair { access: tokens.access, refresh: tokens.refresh, partner });
                 }
             }
             Step::Rotate { token, by, narrow } => {
-                let Some((refresh, holder)) = newest_or(&world.refresh, token) else { return Ok(()) };
+                let Some(Pair { refresh, partner: holder, .. }) = newest_or(&world.tokens, token) else {
+                    return Ok(());
+                };
                 let partner = by.map_or(holder, |by| world.partners[by].id);
                 let scopes = narrow.map(|narrow| if narrow { narrow_scopes() } else { Scopes::ALL });
                 let (tokens, now) = (tokens(world), world.now);
                 let rotation = Rotation { refresh, partner, scopes, tokens: tokens.clone(), now };
                 let granted = world.both(async |store| store.rotate_refresh(rotation.clone()).await).await?;
                 if granted.is_ok() {
-                    world.access.push(tokens.access);
-                    world.refresh.push((tokens.refresh, partner));
+                    world.tokens.push(Pair { access: tokens.access, refresh: tokens.refresh, partner });
                 }
+            }
+            Step::Revoke { token, by, access } => {
+                let Some(pair) = newest_or(&world.tokens, token) else { return Ok(()) };
+                let partner = by.map_or(pair.partner, |by| world.partners[by].id);
+                let token = if access { AnyToken::Access(pair.access) } else { AnyToken::Refresh(pair.refresh) };
+                let revocation = Revocation { token, partner, now: world.now };
+                world.both(async |store| store.revoke_token(revocation).await).await?;
             }
         }
         Ok(())

@@ -64,6 +64,14 @@ pub struct Held {
     pub since: Timestamp,
 }
 
+/// Tokens that were issued together.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair {
+    pub access: Hashed<Access>,
+    pub refresh: Hashed<Refresh>,
+    pub partner: PartnerId,
+}
+
 /// Both stores, and everything by which they can be asked.
 pub struct World {
     pub engines: [Engine; 2],
@@ -77,8 +85,7 @@ pub struct World {
     /// Links with which passwords are set.
     pub links: Vec<Hashed<PasswordLink>>,
     pub codes: Vec<NewCode>,
-    pub access: Vec<Hashed<Access>>,
-    pub refresh: Vec<(Hashed<Refresh>, PartnerId)>,
+    pub tokens: Vec<Pair>,
     pub subscriptions: Vec<SubscriptionId>,
     pub leads: Vec<LeadId>,
     pub held: Vec<Held>,
@@ -106,8 +113,7 @@ impl World {
             sessions: Vec::new(),
             links: Vec::new(),
             codes: Vec::new(),
-            access: Vec::new(),
-            refresh: Vec::new(),
+            tokens: Vec::new(),
             subscriptions: Vec::new(),
             leads: (1..=GIVEN).map(|n| LeadId::from_bytes([n; 16])).collect(),
             held: Vec::new(),
