@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use leadgate::model::delivery::{Attempt, DeliveryFilter, LeaseRequest, Leased, Outcome, Replay, State, Verdict};
 use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
+use leadgate::model::oauth::Revocation;
 use leadgate::model::throttle::{Bucket, BucketKey, Limit};
-use leadgate::model::token::{Access, Plain, Session};
+use leadgate::model::token::{Access, AnyToken, Plain, Refresh, Session};
 use leadgate::model::{ChangeId, Entropy, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
 use leadgate::store::Store;
 use serde_json::{Map, Value, json};
@@ -42,6 +43,12 @@ impl HotOperations<'_> {
     async fn recognise(&self) {
         let token = Plain::<Access>::generate(self.entropy).hash();
         assert!(self.store.access_grant(&token, self.now).await.unwrap().is_none());
+        let refresh = Plain::<Refresh>::generate(self.entropy).hash();
+        for token in [AnyToken::Access(token), AnyToken::Refresh(refresh)] {
+            assert!(self.store.live_token(token, self.now).await.unwrap().is_none());
+            let revocation = Revocation { token, partner: self.partner, now: self.now };
+            assert!(self.store.revoke_token(revocation).await.unwrap().is_none());
+        }
         let session = Plain::<Session>::generate(self.entropy).hash();
         assert!(self.store.session(&session, self.now).await.unwrap().is_none());
         self.store.source_by_username(&"portal".parse().unwrap()).await.unwrap();

@@ -25,6 +25,7 @@ on_every_engine!(
     oauth_068_what_is_right_is_not_counted_and_a_stranger_elsewhere_stops_nobody,
     oauth_068_an_address_that_guesses_at_many_clients_waits,
     oauth_068_guesses_beside_each_other_are_no_more_than_after_each_other,
+    oauth_068_all_endpoints_count_together,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -312,4 +313,21 @@ async fn oauth_068_guesses_beside_each_other_are_no_more_than_after_each_other()
     let answers = join_all((0..20).map(|_| door.knock_from(HERE, door.client_id(), "wrong"))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 3);
     assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 17);
+}
+
+async fn oauth_068_all_endpoints_count_together() {
+    let door = Door::open_with(narrow).await;
+    let (access, _) = door.tokens().await;
+    let knock = |endpoint: &str, secret: &str| {
+        let request = door.form_request(&format!("/piesync/oauth/{endpoint}/"), &[("token", &access)]);
+        answer(request.header("x-forwarded-for", HERE).basic_auth(door.client_id(), Some(secret)))
+    };
+    for endpoint in ["token", "revoke", "introspect"] {
+        assert_refused(&knock(endpoint, "wrong").await, 401, "invalid_client");
+    }
+    for endpoint in ["token", "revoke", "introspect"] {
+        let refused = knock(endpoint, &door.partner.secret).await;
+        assert_refused(&refused, 429, "temporarily_unavailable");
+        assert_eq!(refused.header("retry-after"), "60");
+    }
 }

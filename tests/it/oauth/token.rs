@@ -16,8 +16,8 @@ on_every_engine!(
     oauth_047_a_repeated_parameter_is_refused_even_if_equal,
     oauth_048_empty_is_absent_and_unknown_is_ignored,
     oauth_049_bodies_are_read_strictly,
-    oauth_050_grant_types,
     oauth_049_a_body_may_come_in_chunks,
+    oauth_050_grant_types,
     oauth_051_the_client_is_judged_first,
     oauth_052_errors_are_json_with_a_listed_code,
     oauth_053_no_answer_may_be_kept,
@@ -189,29 +189,6 @@ async fn oauth_053_no_answer_may_be_kept() {
     }
 }
 
-async fn oauth_056_every_success_names_the_site() {
-    let door = Door::open().await;
-    let redeemed = door.redeem(&door.code().await).await;
-    let refreshed = door.refresh(&pair(&redeemed).1).await;
-    for answer in [redeemed, refreshed] {
-        let json = answer.json();
-        assert_eq!(json["site_uuid"], door.site.id.to_string());
-        assert_eq!(json["site_domain"], "www.site.com");
-    }
-}
-
-async fn oauth_057_no_password_and_no_implicit_grant() {
-    let door = Door::open().await;
-    let form = [("grant_type", "password"), ("username", "kim@example.com"), ("password", crate::harness::PASSWORD)];
-    assert_refused(&door.token(&form).await, 400, "unsupported_grant_type");
-    assert_refused(&door.token(&[("grant_type", "client_credentials")]).await, 400, "unsupported_grant_type");
-    for implicit in ["token", "code token"] {
-        let sent = door.told(&[("response_type", Some(implicit))]).await;
-        assert_eq!(sent.error(), "unsupported_response_type");
-        assert_eq!(sent.get("access_token"), None);
-    }
-}
-
 async fn oauth_054_a_success_is_as_documented() {
     let door = Door::open().await;
     let redeemed = door.redeem(&door.code().await).await;
@@ -251,5 +228,28 @@ async fn oauth_055_tokens_and_codes_are_stored_hashed() {
     assert!(data.holds("www.site.com"));
     for kept in [unused, code, access, refresh, secret] {
         assert!(!data.holds(&kept) && !data.holds(&kept[4..]));
+    }
+}
+
+async fn oauth_056_every_success_names_the_site() {
+    let door = Door::open().await;
+    let redeemed = door.redeem(&door.code().await).await;
+    let refreshed = door.refresh(&pair(&redeemed).1).await;
+    for answer in [redeemed, refreshed] {
+        let json = answer.json();
+        assert_eq!(json["site_uuid"], door.site.id.to_string());
+        assert_eq!(json["site_domain"], "www.site.com");
+    }
+}
+
+async fn oauth_057_no_password_and_no_implicit_grant() {
+    let door = Door::open().await;
+    let form = [("grant_type", "password"), ("username", "kim@example.com"), ("password", crate::harness::PASSWORD)];
+    assert_refused(&door.token(&form).await, 400, "unsupported_grant_type");
+    assert_refused(&door.token(&[("grant_type", "client_credentials")]).await, 400, "unsupported_grant_type");
+    for implicit in ["token", "code token"] {
+        let sent = door.told(&[("response_type", Some(implicit))]).await;
+        assert_eq!(sent.error(), "unsupported_response_type");
+        assert_eq!(sent.get("access_token"), None);
     }
 }
