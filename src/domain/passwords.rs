@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn long_passwords_are_never_cut() {
+    async fn oauth_038_long_passwords_are_never_cut() {
         let long = "ü".repeat(MAX_BYTES / 2);
         let stored = hash(&long, [7; SALT]);
         assert_eq!(checked(&long, Some(stored.clone())).await, Checked::Right);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_weaker_hash_is_replaced() {
+    async fn oauth_038_a_weaker_hash_is_replaced() {
         let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
         let stored: Phc = weak.hash_password_with_salt(b"correct horse", &[7; SALT]).unwrap();
         let Checked::Rehashed(better) = checked("correct horse", Some(PasswordHash(stored.to_string()))).await else {

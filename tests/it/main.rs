@@ -3,6 +3,7 @@
 mod accounts;
 mod api;
 mod cli;
+mod clients;
 mod crash;
 mod delivery;
 mod harness;

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
 use super::error::PageError;
-use super::views;
+use super::views::Steps;
 use super::visit::{CHOSEN_SITE, Visitor};
 use crate::domain::oauth::authorize::Asked;
 use crate::domain::oauth::consent::Step;
@@ -33,11 +33,13 @@ pub(super) async fn arrive(
     let tell = |error| PageError::after_proof(&asking, error);
     let visitor = Visitor::read(&app, &headers).await.map_err(tell)?;
     let chosen = params.get(CHOSEN_SITE).and_then(|site| site.parse().ok());
-    let page = match app.gateway.next_step(visitor.user().cloned(), chosen).await.map_err(tell)? {
-        Step::LogIn => views::login(&app, &asking, &visitor, None),
-        Step::NoSite(user) => views::no_site(&app, &asking, &visitor, &user),
-        Step::ChooseSite(user, sites) => views::choose_site(&app, &asking, &visitor, &user, &sites),
-        Step::Decide(user, site) => views::consent(&app, &asking, &visitor, &user, &site),
+    let next = app.gateway.next_step(visitor.user().cloned(), chosen).await.map_err(tell)?;
+    let steps = Steps { app: &app, asking: &asking, visitor: &visitor };
+    let page = match next {
+        Step::LogIn => steps.login(None),
+        Step::NoSite(user) => steps.no_site(&user),
+        Step::ChooseSite(user, sites) => steps.choose_site(&user, &sites),
+        Step::Decide(user, site) => steps.consent(&user, &site),
     };
     Ok(visitor.greet(&app, page))
 }

@@ -121,8 +121,8 @@ impl PageError {
             Self::Expired(_) => ("This page has expired", "It was open for more than an hour. Nothing was changed."),
             Self::Repeated(_) => (
                 "You have already approved this",
-                "Your approval was sent to the application once, and is not sent again. If the application did not \
-                 notice, ask for a new approval.",
+                "Your approval was sent to the application once, and is not sent again. Go back to the application: it \
+                 should be connected. If it is not, start again.",
             ),
             Self::ForeignSite(_) => {
                 ("You cannot choose this site", "It is none of the sites that you own. Nothing was changed.")

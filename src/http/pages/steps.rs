@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::error::PageError;
-use super::views;
+use super::views::Steps;
 use super::visit::{CHOSEN_SITE, Submission, see_page, see_partner, sign_in, sign_out};
 use crate::domain::forms::Form;
 use crate::domain::login::LogIn;
@@ -31,7 +31,7 @@ pub(super) async fn log_in(
         LogIn::Done(welcome) => Ok(sign_in(&app, see_page(&sent.start_again()), &welcome)),
         LogIn::Busy => Err(PageError::Busy(sent.start_again())),
         LogIn::Throttled(throttled) => Err(PageError::Throttled(sent.start_again(), throttled)),
-        LogIn::Wrong => Ok(views::login(&app, &sent.asking, &sent.visitor, Some(email))),
+        LogIn::Wrong => Ok(Steps { app: &app, asking: &sent.asking, visitor: &sent.visitor }.login(Some(email))),
     }
 }
 

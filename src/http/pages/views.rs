@@ -23,7 +23,6 @@ struct LoginPage<'a> {
     refused: bool,
     /// Whether who has forgotten the password can be sent a link.
     mail: bool,
-    token: String,
 }
 
 /// Which of the user's sites.
@@ -33,7 +32,6 @@ struct SitePage<'a> {
     frame: Frame<'a>,
     account: Account<'a>,
     sites: &'a [Site],
-    token: String,
 }
 
 /// Approve or deny.
@@ -45,7 +43,6 @@ struct ConsentPage<'a> {
     site: &'a Site,
     receives: bool,
     sends: bool,
-    token: String,
 }
 
 /// Nothing to approve, and the way back.
@@ -69,12 +66,16 @@ pub(super) struct ErrorPage<'a> {
 struct Frame<'a> {
     /// How the partner is called.
     partner: &'a str,
-    /// Where it is.
+    /// What stands for its name in its badge.
+    initial: char,
+    /// Where its users are sent back to.
     host: String,
     /// What the forms' paths begin with.
     path: String,
     /// The sealed request.
     flow: String,
+    /// Lets the page's own form be sent.
+    token: String,
     /// Lets the form turn back.
     cancel_token: String,
 }
@@ -86,67 +87,73 @@ struct Account<'a> {
     sign_out_token: String,
 }
 
-/// The login page; `refused` is the e-mail of an attempt that failed.
-///
-/// A refusal is 403: the credentials are not sufficient (RFC 9110 §15.5.4). 401 would need a challenge, and 200 would
-/// make password managers offer to save what is wrong.
-pub(super) fn login(app: &App, asking: &Asking, visitor: &Visitor, refused: Option<&str>) -> Response {
-    let page = LoginPage {
-        frame: frame(app, asking, visitor),
-        email: refused.unwrap_or_default(),
-        refused: refused.is_some(),
-        mail: app.gateway.sends_mail(),
-        token: visitor.form_token(app, Form::Login, &asking.request),
-    };
-    render(if page.refused { StatusCode::FORBIDDEN } else { StatusCode::OK }, &page)
+/// The pages that lead one visitor through one authorization request.
+pub(super) struct Steps<'a> {
+    pub(super) app: &'a App,
+    pub(super) asking: &'a Asking,
+    pub(super) visitor: &'a Visitor,
 }
 
-/// The choice between several sites.
-pub(super) fn choose_site(app: &App, asking: &Asking, visitor: &Visitor, user: &User, sites: &[Site]) -> Response {
-    let page = SitePage {
-        frame: frame(app, asking, visitor),
-        account: account(app, asking, visitor, user),
-        sites,
-        token: visitor.form_token(app, Form::Site, &asking.request),
-    };
-    render(StatusCode::OK, &page)
-}
+impl<'a> Steps<'a> {
+    /// The login page; `refused` is the e-mail of an attempt that failed.
+    ///
+    /// A refusal is 403: the credentials are not sufficient (RFC 9110 §15.5.4). 401 would need a challenge, and 200 would
+    /// make password managers offer to save what is wrong.
+    pub(super) fn login(&self, refused: Option<&str>) -> Response {
+        let email = refused.unwrap_or_default();
+        let mail = self.app.gateway.sends_mail();
+        let page = LoginPage { frame: self.frame(Form::Login), email, refused: refused.is_some(), mail };
+        render(if page.refused { StatusCode::FORBIDDEN } else { StatusCode::OK }, &page)
+    }
 
-/// The question itself.
-pub(super) fn consent(app: &App, asking: &Asking, visitor: &Visitor, user: &User, site: &Site) -> Response {
-    let page = ConsentPage {
-        frame: frame(app, asking, visitor),
-        account: account(app, asking, visitor, user),
-        site,
-        receives: asking.request.scopes.contains(Scope::Connect),
-        sends: asking.request.scopes.contains(Scope::Send),
-        token: visitor.form_token(app, Form::Decision(site.id), &asking.request),
-    };
-    render(StatusCode::OK, &page)
-}
+    /// The choice between several sites.
+    pub(super) fn choose_site(&self, user: &User, sites: &[Site]) -> Response {
+        render(StatusCode::OK, &SitePage { frame: self.frame(Form::Site), account: self.account(user), sites })
+    }
 
-/// For users without a site.
-pub(super) fn no_site(app: &App, asking: &Asking, visitor: &Visitor, user: &User) -> Response {
-    let page = NoSitePage { frame: frame(app, asking, visitor), account: account(app, asking, visitor, user) };
-    render(StatusCode::OK, &page)
+    /// The question itself.
+    pub(super) fn consent(&self, user: &User, site: &Site) -> Response {
+        let scopes = &self.asking.request.scopes;
+        let page = ConsentPage {
+            frame: self.frame(Form::Decision(site.id)),
+            account: self.account(user),
+            site,
+            receives: scopes.contains(Scope::Connect),
+            sends: scopes.contains(Scope::Send),
+        };
+        render(StatusCode::OK, &page)
+    }
+
+    /// For users without a site: all that they can do is turn back.
+    pub(super) fn no_site(&self, user: &User) -> Response {
+        render(StatusCode::OK, &NoSitePage { frame: self.frame(Form::Cancel), account: self.account(user) })
+    }
+
+    fn frame(&self, form: Form) -> Frame<'a> {
+        let Asking { partner, request, .. } = self.asking;
+        let initial = partner.name.chars().find(|letter| letter.is_alphanumeric());
+        Frame {
+            partner: &partner.name,
+            initial: initial.and_then(|letter| letter.to_uppercase().next()).unwrap_or('•'),
+            host: request.redirect_uri.host(),
+            path: authorize_path(&partner.slug),
+            flow: self.app.gateway.seal_request(request, &self.visitor.browser),
+            token: self.token(form),
+            cancel_token: self.token(Form::Cancel),
+        }
+    }
+
+    fn account<'u>(&self, user: &'u User) -> Account<'u> {
+        Account { email: user.email.as_str(), sign_out_token: self.token(Form::SignOut) }
+    }
+
+    fn token(&self, form: Form) -> String {
+        self.visitor.form_token(self.app, form, &self.asking.request)
+    }
 }
 
 /// A template as an answer.
 pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
     let html = page.render().expect("templates print only strings, and memory takes what is written");
     (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
-}
-
-fn frame<'a>(app: &App, asking: &'a Asking, visitor: &Visitor) -> Frame<'a> {
-    Frame {
-        partner: &asking.partner.name,
-        host: asking.request.redirect_uri.host(),
-        path: authorize_path(&asking.partner.slug),
-        flow: app.gateway.seal_request(&asking.request, &visitor.browser),
-        cancel_token: visitor.form_token(app, Form::Cancel, &asking.request),
-    }
-}
-
-fn account<'a>(app: &App, asking: &Asking, visitor: &Visitor, user: &'a User) -> Account<'a> {
-    Account { email: user.email.as_str(), sign_out_token: visitor.form_token(app, Form::SignOut, &asking.request) }
 }

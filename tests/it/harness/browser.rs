@@ -4,15 +4,17 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
 use nix::sys::signal::{Signal, killpg};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process;
 
-/// What Chromium is told: no window, no profile, and no conversation with anybody but the pages.
-const ARGUMENTS: [&str; 8] = [
+/// What Chromium is told: no window, no profile, no conversation with anybody but the pages, and to ask for a page again when
+/// its user goes back: which pages it would keep differs from version to version.
+const ARGUMENTS: [&str; 9] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -21,6 +23,7 @@ const ARGUMENTS: [&str; 8] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-back-forward-cache",
 ];
 
 /// A browser with an empty profile. It ends when this is dropped.
@@ -30,8 +33,25 @@ pub struct Browser {
     _profile: TempDir,
 }
 
+/// A screen, and the colours that its owner likes.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub width: u32,
+    pub height: u32,
+    pub dark: bool,
+}
+
 impl Browser {
     pub async fn start() -> Self {
+        Self::start_with("normal").await
+    }
+
+    /// One that does not wait until a page is there before it does the next thing.
+    pub async fn start_impatient() -> Self {
+        Self::start_with("none").await
+    }
+
+    async fn start_with(page_load_strategy: &str) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -43,7 +63,7 @@ impl Browser {
         let profile = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = ARGUMENTS.map(str::to_owned).into();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
-        let options = json!({"goog:chromeOptions": {"args": arguments}});
+        let options = json!({"goog:chromeOptions": {"args": arguments}, "pageLoadStrategy": page_load_strategy});
         let capabilities = options.as_object().unwrap().clone();
         let page = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities)
@@ -53,9 +73,41 @@ impl Browser {
         Self { page, driver, _profile: profile }
     }
 
+    /// Shows its pages like this from now on.
+    pub async fn look(&self, look: Look) {
+        let screen = json!({"width": look.width, "height": look.height, "deviceScaleFactor": 1, "mobile": false});
+        self.tell("Emulation.setDeviceMetricsOverride", screen).await;
+        let scheme = if look.dark { "dark" } else { "light" };
+        let colours = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.tell("Emulation.setEmulatedMedia", colours).await;
+    }
+
+    /// Gives Chromium a command of its DevTools protocol.
+    async fn tell(&self, command: &'static str, parameters: Value) {
+        self.page.issue_cmd(DevTools { command, parameters }).await.unwrap();
+    }
+
     /// The text that a person sees.
     pub async fn text(&self) -> String {
         self.page.find(fantoccini::Locator::Css("body")).await.unwrap().text().await.unwrap()
+    }
+}
+
+/// A command of the DevTools protocol, sent through the driver.
+#[derive(Debug)]
+struct DevTools {
+    command: &'static str,
+    parameters: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        let body = json!({"cmd": self.command, "params": self.parameters});
+        (http::Method::POST, Some(body.to_string()))
     }
 }
 

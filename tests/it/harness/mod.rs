@@ -10,6 +10,7 @@ mod gate;
 pub mod mail_server;
 pub mod make;
 pub mod names;
+pub mod packages;
 pub mod pair;
 pub mod postgres;
 #[path = "../../support/postgres_server.rs"]
@@ -20,7 +21,7 @@ pub mod receiver;
 pub mod sockets;
 pub mod tls;
 
-pub use browser::Browser;
+pub use browser::{Browser, Look};
 pub(crate) use engine::on_every_engine;
 pub use gate::{Answer, Cast, Gate, PASSWORD, PartnerPersona, answer, keyed};
 

@@ -1,21 +1,25 @@
-//! Authorization requests that users answer (checklist 10, 13 to 17, 22 to 27).
+//! Authorization requests that users answer (checklist 10, 13 to 15, 22 to 27).
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::door::{CALLBACK, Door, assert_page};
 use super::visitor::{Form, SentBack, Visitor};
-use crate::harness::on_every_engine;
+use crate::harness::{answer, on_every_engine};
 
 on_every_engine!(
     oauth_010_a_registered_query_is_kept,
     oauth_013_state_comes_back_byte_for_byte,
     oauth_013_state_survives_the_login,
-    oauth_014_017_every_answer_names_the_issuer,
-    oauth_015_016_redirects_are_303_and_kept_nowhere,
+    oauth_014_every_answer_names_the_issuer,
+    oauth_015_redirects_are_303,
+    oauth_017_deny_is_access_denied,
     oauth_022_a_code_is_long_random_and_good_for_a_minute,
     oauth_024_forms_are_worthless_in_another_browser,
     oauth_025_two_tabs_of_one_browser_both_finish,
     oauth_026_approving_twice_gives_one_code_and_a_page_with_a_way_on,
+    oauth_026_of_parallel_approvals_one_gives_a_code,
     oauth_026_a_form_is_good_for_an_hour,
     oauth_027_every_request_is_asked_about,
 );
@@ -62,13 +66,12 @@ async fn oauth_013_state_survives_the_login() {
     assert_eq!(SentBack::read(&visitor.approve(&consent).await).get("state"), Some(state));
 }
 
-async fn oauth_014_017_every_answer_names_the_issuer() {
+async fn oauth_014_every_answer_names_the_issuer() {
     let door = Door::open().await;
     let issuer = door.gate.url("/piesync");
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
     let consent = owner.get(&door.asking(&[])).await;
     let denied = SentBack::read(&owner.deny(&consent).await);
-    assert_eq!((denied.error(), denied.get("state")), ("access_denied", Some("s-1")));
     let approved = SentBack::read(&owner.approve(&consent).await);
     assert_eq!((approved.uri.as_str(), approved.get("state")), (CALLBACK, Some("s-1")));
     assert!(!approved.code().is_empty());
@@ -76,9 +79,22 @@ async fn oauth_014_017_every_answer_names_the_issuer() {
     for sent in [denied, approved, refused] {
         assert_eq!(sent.get("iss"), Some(issuer.as_str()));
     }
+    let metadata = answer(door.gate.get("/.well-known/oauth-authorization-server/piesync")).await.json();
+    assert_eq!(metadata["issuer"], issuer);
+    assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
 }
 
-async fn oauth_015_016_redirects_are_303_and_kept_nowhere() {
+async fn oauth_017_deny_is_access_denied() {
+    let door = Door::open().await;
+    let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
+    let consent = owner.get(&door.asking(&[])).await;
+    let denied = SentBack::read(&owner.deny(&consent).await);
+    assert_eq!((denied.error(), denied.get("state")), ("access_denied", Some("s-1")));
+    assert_eq!(denied.get("iss"), Some(door.gate.url("/piesync").as_str()));
+    assert_eq!(door.gate.count("grants"), 0);
+}
+
+async fn oauth_015_redirects_are_303() {
     let door = Door::open().await;
     let mut visitor = Visitor::new(&door.gate);
     let page = visitor.get(&door.asking(&[])).await;
@@ -87,10 +103,12 @@ async fn oauth_015_016_redirects_are_303_and_kept_nowhere() {
     let consent = visitor.get(&door.asking(&[])).await;
     let approved = visitor.approve(&consent).await;
     let refused = visitor.get(&door.asking(&[("scope", Some("x"))])).await;
-    for answer in [&logged_in, &approved, &refused] {
+    let denied = visitor.deny(&consent).await;
+    let cancelled = visitor.submit(&Form::of(&page, "cancel")).await;
+    let signed_out = visitor.submit(&Form::of(&consent, "logout")).await;
+    for answer in [&logged_in, &approved, &refused, &denied, &cancelled, &signed_out] {
         assert_eq!(answer.status, 303);
-    }
-    for answer in [&page, &logged_in, &consent, &approved, &refused] {
+        // Kept nowhere, like every page (line 16).
         assert_eq!(answer.header("cache-control"), "no-store");
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
     }
@@ -100,6 +118,7 @@ async fn oauth_022_a_code_is_long_random_and_good_for_a_minute() {
     let door = Door::open().await;
     let (first, second) = (door.code().await, door.code().await);
     assert_ne!(first, second);
+    assert!(!door.gate.data.holds(&first), "only its hash is stored");
     assert!(first.len() >= 64 && first.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{first}");
     door.gate.clock.advance(Duration::from_secs(59));
     assert_eq!(door.redeem(&first).await.status, 200);
@@ -145,6 +164,23 @@ async fn oauth_026_approving_twice_gives_one_code_and_a_page_with_a_way_on() {
     assert_page(&again, 409);
     assert!(again.text.contains("Start again"), "{}", again.text);
     assert_eq!(door.redeem(sent.code()).await.status, 200);
+}
+
+async fn oauth_026_of_parallel_approvals_one_gives_a_code() {
+    let door = Door::open().await;
+    let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
+    let consent = owner.get(&door.asking(&[])).await;
+    let browsers = (0..20).map(|_| owner.clone());
+    let answers = join_all(browsers.map(|mut browser| {
+        let consent = &consent;
+        async move { browser.approve(consent).await }
+    }))
+    .await;
+    let (given, repeated): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 303);
+    assert_eq!(given.len(), 1);
+    repeated.into_iter().for_each(|answer| assert_page(answer, 409));
+    assert_eq!(door.gate.count("authorization_codes"), 1);
+    assert_eq!(door.redeem(SentBack::read(given[0]).code()).await.status, 200);
 }
 
 async fn oauth_026_a_form_is_good_for_an_hour() {

@@ -1,28 +1,33 @@
 //! Authorization requests that go no further, and who is told (checklist 1 to 12, 18 to 23, 77, 78).
 
+use leadgate::model::partner::RedirectUri;
 use reqwest::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::door::{CALLBACK, CHALLENGE, Door, assert_page, path};
 use super::visitor::{SentBack, Visitor};
-use crate::harness::on_every_engine;
+use crate::harness::{answer, on_every_engine};
 
 on_every_engine!(
     oauth_001_get_with_or_without_slash_and_no_other_method,
-    oauth_002_arriving_has_no_effect,
+    oauth_002_arriving_writes_nothing,
     oauth_003_empty_is_absent_and_unknown_is_ignored,
     oauth_004_a_repeated_parameter_is_refused,
     oauth_005_an_unknown_client_is_never_redirected,
     oauth_006_an_unregistered_redirect_uri_is_never_followed,
     oauth_007_redirect_uris_are_compared_byte_for_byte,
     oauth_008_loopback_ports_are_exact_too,
+    oauth_009_a_fragment_is_neither_registered_nor_asked_for,
     oauth_011_only_response_type_code,
-    oauth_012_unknown_scopes_are_refused,
+    oauth_012_scopes_come_in_any_order_and_only_known_ones,
     oauth_018_descriptions_are_plain_and_repeat_nothing,
     oauth_019_a_database_that_is_down_is_told_without_internals,
+    oauth_019_a_fault_after_the_proof_is_told_to_the_partner,
+    oauth_020_no_fault_sends_anybody_to_an_unproven_address,
     oauth_021_extensions_are_ignored,
     oauth_023_broken_and_huge_queries_get_a_page,
+    oauth_023_so_do_broken_and_huge_forms,
     oauth_077_plain_is_refused_and_so_is_a_challenge_without_method,
     oauth_078_a_challenge_is_43_characters_of_base64url,
 );
@@ -40,7 +45,7 @@ async fn oauth_001_get_with_or_without_slash_and_no_other_method() {
     }
 }
 
-async fn oauth_002_arriving_has_no_effect() {
+async fn oauth_002_arriving_writes_nothing() {
     let door = Door::open().await;
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
     for method in [Method::HEAD, Method::GET, Method::GET] {
@@ -48,6 +53,10 @@ async fn oauth_002_arriving_has_no_effect() {
         assert_page(&answer, 200);
         assert_eq!(answer.text.is_empty(), method == Method::HEAD);
     }
+    for table in ["grants", "authorization_codes"] {
+        assert_eq!(door.gate.count(table), 0, "{table}");
+    }
+    assert_eq!(door.gate.count("sessions"), 1, "only the one that was there");
 }
 
 async fn oauth_003_empty_is_absent_and_unknown_is_ignored() {
@@ -86,6 +95,8 @@ async fn oauth_005_an_unknown_client_is_never_redirected() {
         let asking = door.asking(&[]).replace("/piesync/", &format!("/{partner}/"));
         assert_page(&visitor.get(&asking).await, 404);
     }
+    door.gate.store.remove_partner(&door.partner.partner.slug, door.gate.now()).await.unwrap();
+    assert_page(&visitor.get(&door.asking(&[])).await, 404);
 }
 
 async fn oauth_006_an_unregistered_redirect_uri_is_never_followed() {
@@ -134,6 +145,16 @@ async fn oauth_008_loopback_ports_are_exact_too() {
     assert_page(&visitor.get(&asking("http://localhost:9000/cb")).await, 400);
 }
 
+async fn oauth_009_a_fragment_is_neither_registered_nor_asked_for() {
+    let door = Door::open().await;
+    let mut visitor = Visitor::new(&door.gate);
+    for fragment in ["#", "#x", "?x=1#y"] {
+        let uri = format!("{CALLBACK}{fragment}");
+        assert!(uri.parse::<RedirectUri>().is_err(), "{uri}");
+        assert_page(&visitor.get(&door.asking(&[("redirect_uri", Some(&uri))])).await, 400);
+    }
+}
+
 async fn oauth_011_only_response_type_code() {
     let door = Door::open().await;
     assert_eq!(door.told(&[("response_type", None)]).await.error(), "invalid_request");
@@ -142,9 +163,19 @@ async fn oauth_011_only_response_type_code() {
     }
 }
 
-async fn oauth_012_unknown_scopes_are_refused() {
+async fn oauth_012_scopes_come_in_any_order_and_only_known_ones() {
     let door = Door::open().await;
-    for wrong in ["openid", "leadrouter:Connect", "leadrouter:connect,leadrouter:send", " "] {
+    let both = "leadrouter:connect leadrouter:send";
+    for (asked, granted) in [
+        (None, both),
+        (Some(both), both),
+        (Some("leadrouter:send leadrouter:connect leadrouter:send"), both),
+        (Some("leadrouter:send"), "leadrouter:send"),
+    ] {
+        let code = door.code_for(&[("scope", asked)]).await;
+        assert_eq!(door.redeem(&code).await.json()["scope"], granted, "{asked:?}");
+    }
+    for wrong in ["openid", "leadrouter:Connect", "leadrouter:connect,leadrouter:send", " ", "leadrouter:send openid"] {
         assert_eq!(door.told(&[("scope", Some(wrong))]).await.error(), "invalid_scope", "{wrong}");
     }
 }
@@ -158,6 +189,10 @@ async fn oauth_018_descriptions_are_plain_and_repeat_nothing() {
         let plain = |b: u8| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         assert!(description.bytes().all(plain) && !description.contains("script"), "{description}");
     }
+    let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
+    let consent = owner.get(&door.asking(&[])).await;
+    let denied = SentBack::read(&owner.deny(&consent).await);
+    assert_eq!(denied.get("error_description"), Some("the user did not approve"));
 }
 
 async fn oauth_019_a_database_that_is_down_is_told_without_internals() {
@@ -167,6 +202,41 @@ async fn oauth_019_a_database_that_is_down_is_told_without_internals() {
     assert_page(&answer, 503);
     assert_eq!(answer.header("retry-after"), "5");
     assert!(!answer.text.contains("database") && !answer.text.contains("sqlite"), "{}", answer.text);
+}
+
+async fn oauth_019_a_fault_after_the_proof_is_told_to_the_partner() {
+    let door = Door::open().await;
+    let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
+    let consent = owner.get(&door.asking(&[])).await;
+    door.gate.sql("DROP TABLE authorization_codes");
+    let approved = SentBack::read(&owner.approve(&consent).await);
+    door.gate.sql("DROP TABLE sessions");
+    let arrived = SentBack::read(&owner.get(&door.asking(&[])).await);
+    for sent in [approved, arrived] {
+        assert_eq!((sent.error(), sent.get("state")), ("server_error", Some("s-1")));
+        assert_eq!(sent.get("iss"), Some(door.gate.url("/piesync").as_str()));
+        assert_eq!(sent.get("error_description"), Some("something went wrong here"));
+    }
+}
+
+async fn oauth_020_no_fault_sends_anybody_to_an_unproven_address() {
+    let door = Door::open().await;
+    let mut visitor = Visitor::new(&door.gate);
+    let evil = ("redirect_uri", Some("https://evil.example/callback"));
+    let faults = [
+        ("response_type", Some("token")),
+        ("response_type", None),
+        ("scope", Some("x")),
+        ("code_challenge", Some("x")),
+        ("code_challenge_method", Some("plain")),
+        ("state", Some("https://evil.example/")),
+    ];
+    for fault in faults {
+        assert_page(&visitor.get(&door.asking(&[evil, fault])).await, 400);
+        assert_page(&visitor.get(&door.asking(&[("client_id", Some("nobody")), fault])).await, 400);
+    }
+    let repeated = format!("{}&state=s-2", door.asking(&[evil]));
+    assert_page(&visitor.get(&repeated).await, 400);
 }
 
 async fn oauth_021_extensions_are_ignored() {
@@ -188,6 +258,23 @@ async fn oauth_023_broken_and_huge_queries_get_a_page() {
     let head = format!("GET {}&x={} HTTP/1.1\r\nhost: x\r\n\r\n", door.asking(&[]), "x".repeat(200_000));
     // The whole head is too long; the server does not read on to see which part of it.
     assert_eq!(status_of(&door, &head).await, "HTTP/1.1 431");
+}
+
+async fn oauth_023_so_do_broken_and_huge_forms() {
+    let door = Door::open().await;
+    for step in ["login", "logout", "cancel", "site", "decision"] {
+        let send = |content_type: &'static str, body: String| {
+            let request = door.gate.post(&format!("/piesync/oauth/authorize/{step}/"));
+            answer(request.header("content-type", content_type).body(body))
+        };
+        let form = "application/x-www-form-urlencoded";
+        for broken in ["flow=%", "flow=%zz", "flow=%00", "flow=%ff", "flow=x&flow=x", "", "flow=", "\0"] {
+            assert_page(&send(form, broken.into()).await, 400);
+        }
+        assert_page(&send(form, "x".repeat(200_000)).await, 413);
+        assert_page(&send("application/json", "{}".into()).await, 400);
+        assert_page(&send(form, "flow=AAAA&csrf_token=x".into()).await, 403);
+    }
 }
 
 /// Sends what the tests' HTTP client would not.

@@ -6,7 +6,8 @@ use crate::harness::PASSWORD;
 use crate::harness::on_every_engine;
 
 on_every_engine!(
-    oauth_028_029_a_form_without_its_own_token_has_no_effect,
+    oauth_028_a_form_without_its_own_token_has_no_effect,
+    oauth_029_nor_has_a_login,
     oauth_028_a_form_of_one_user_is_not_anothers,
     oauth_030_logging_in_gives_a_new_session_and_ends_the_old_one,
     oauth_030_a_planted_session_is_never_taken_over,
@@ -16,19 +17,28 @@ on_every_engine!(
     oauth_040_a_user_without_a_site_is_told_so_and_can_go_back,
     oauth_017_one_can_turn_back_before_logging_in,
     oauth_042_a_wrong_password_keeps_the_request_and_the_email,
-    oauth_043_a_grant_ends_with_the_user_or_the_site,
+    oauth_043_a_grant_ends_with_the_user_the_ownership_or_the_site,
     oauth_043_between_page_and_decision_too,
 );
 
-async fn oauth_028_029_a_form_without_its_own_token_has_no_effect() {
+async fn oauth_029_nor_has_a_login() {
     let door = Door::open().await;
-    door.gate.site("second.example", &[&door.owner]).await;
     let mut visitor = Visitor::new(&door.gate);
     let page = visitor.get(&door.asking(&[])).await;
     let login = Form::of(&page, "login").with("email", "kim@example.com").with("password", PASSWORD);
     assert_token_matters(&mut visitor, &login, Form::of(&page, "cancel").field("csrf_token")).await;
-    assert_token_matters(&mut visitor, &Form::of(&page, "cancel"), login.field("csrf_token")).await;
     assert!(!visitor.cookies.contains_key("leadgate_session"));
+    assert_eq!(door.gate.count("sessions"), 0);
+    assert_eq!(visitor.submit(&login).await.status, 303);
+}
+
+async fn oauth_028_a_form_without_its_own_token_has_no_effect() {
+    let door = Door::open().await;
+    door.gate.site("second.example", &[&door.owner]).await;
+    let mut visitor = Visitor::new(&door.gate);
+    let page = visitor.get(&door.asking(&[])).await;
+    let login = Form::of(&page, "login");
+    assert_token_matters(&mut visitor, &Form::of(&page, "cancel"), login.field("csrf_token")).await;
 
     let sites = visitor.log_in(&page, &door.owner).await;
     let choice = Form::of(&sites, "site").with("site", &door.site.id.to_string());
@@ -41,6 +51,7 @@ async fn oauth_028_029_a_form_without_its_own_token_has_no_effect() {
     let elsewhere = visitor.get(&door.asking(&[])).await;
     let other_flow = Form::of(&elsewhere, "site").field("csrf_token").to_owned();
     assert_token_matters(&mut visitor, &decision, &other_flow).await;
+    assert_eq!(door.gate.count("grants"), 0);
     SentBack::read(&visitor.submit(&decision).await).code();
 }
 
@@ -172,14 +183,21 @@ async fn oauth_042_a_wrong_password_keeps_the_request_and_the_email() {
     let page = visitor.submit(&wrong).await;
     assert_page(&page, 403);
     assert!(page.text.contains("value=\"KIM@example.com\""), "{}", page.text);
+    assert!(page.text.contains("E-mail or password is wrong"), "{}", page.text);
     let consent = visitor.log_in(&page, &door.owner).await;
     assert_eq!(SentBack::read(&visitor.approve(&consent).await).get("state"), Some("kept"));
 }
 
-async fn oauth_043_a_grant_ends_with_the_user_or_the_site() {
+async fn oauth_043_a_grant_ends_with_the_user_the_ownership_or_the_site() {
     let door = Door::open().await;
     let (code, (_, refresh)) = (door.code().await, door.tokens().await);
     door.gate.store.remove_user(&door.owner.email).await.unwrap();
+    assert_refused(&door.redeem(&code).await, 400, "invalid_grant");
+    assert_refused(&door.refresh(&refresh).await, 400, "invalid_grant");
+
+    let door = Door::open().await;
+    let (code, (_, refresh)) = (door.code().await, door.tokens().await);
+    door.gate.sql("DELETE FROM site_owners");
     assert_refused(&door.redeem(&code).await, 400, "invalid_grant");
     assert_refused(&door.refresh(&refresh).await, 400, "invalid_grant");
 

@@ -12,6 +12,7 @@ use reqwest::{Method, RequestBuilder};
 use crate::harness::{Answer, Gate, PASSWORD, answer, make};
 
 /// Somebody at a browser.
+#[derive(Clone)]
 pub struct Visitor<'g> {
     http: &'g reqwest::Client,
     /// What paths are appended to.
@@ -163,7 +164,12 @@ pub struct SentBack {
 impl SentBack {
     pub fn read(answer: &Answer) -> Self {
         assert_eq!(answer.status, 303, "{}", answer.text);
-        let location = url::Url::parse(answer.header("location")).unwrap();
+        Self::at(answer.header("location"))
+    }
+
+    /// What is in this URL.
+    pub fn at(location: &str) -> Self {
+        let location = url::Url::parse(location).unwrap();
         let params = location.query_pairs().into_owned().collect();
         let mut uri = location;
         uri.set_query(None);

@@ -68,18 +68,9 @@ async fn connect(browser: &Browser, url: &str, email: &str, password: &str) {
     page.goto(url).await.unwrap();
     page.find(Locator::LinkText("Connect your site")).await.unwrap().click().await.unwrap();
 
-    let field = page.wait().for_element(Locator::Css("input[name=email]")).await.unwrap();
-    field.send_keys(email).await.unwrap();
-    let field = page.find(Locator::Css("input[name=password]")).await.unwrap();
-    field.send_keys(password).await.unwrap();
-    page.find(Locator::Css("form[action*=login] button")).await.unwrap().click().await.unwrap();
-
-    let site = page.wait().for_element(Locator::Css("input[name=site]")).await.unwrap();
-    site.click().await.unwrap();
-    page.find(Locator::Css("form[action*=site] button")).await.unwrap().click().await.unwrap();
-
-    let approve = page.wait().for_element(Locator::Css("button[name=decision][value=approve]")).await.unwrap();
-    approve.click().await.unwrap();
+    browser.sign_in(email, password).await;
+    browser.chooses_a_site().await;
+    browser.approves().await;
 }
 
 /// Waits until the application's page has a lead whose signature is right.

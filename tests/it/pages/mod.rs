@@ -1,3 +1,7 @@
 //! The pages, in a real browser.
 
+mod accessibility;
+mod interrupted;
 mod journey;
+mod partner;
+mod steps;
