@@ -13,6 +13,9 @@ use crate::data::Data;
 /// Between a release and its moment: gateways ask the store each second what comes next.
 const NOTICE: Duration = Duration::from_millis(1200);
 
+/// How many leads came in each millisecond: their ids and those of their deliveries begin with their time.
+const PER_MILLISECOND: usize = 5;
+
 /// Adds `count` leads, each with a delivery that waits for the subscription, due from now on.
 pub fn add(cast: &Cast, subscription: SubscriptionId, count: usize) {
     let insert = match cast.data {
@@ -38,13 +41,15 @@ pub fn release(cast: &Cast, subscription: SubscriptionId) {
 
 fn on_postgres(cast: &Cast, subscription: SubscriptionId, count: usize) -> String {
     let (site, partner, now, lead) = (cast.site, cast.partner, millis(cast::now()), cast::lead(0).to_string());
+    let id = format!(
+        "(lpad(to_hex({now} - ({count} - n) / {PER_MILLISECOND}), 12, '0') || right(md5(random()::TEXT), 20))::UUID"
+    );
     format!(
         "WITH made AS (
              INSERT INTO deliveries
                  (site_uuid, id, subscription_id, partner_id, lead_id, action, changed_at, position, due_at)
-             SELECT '{site}', gen_random_uuid(), '{subscription}', '{partner}', gen_random_uuid(), 'created', {now},
-                    0, {now}
-             FROM generate_series(1, {count})
+             SELECT '{site}', {id}, '{subscription}', '{partner}', {id}, 'created', {now}, 0, {now}
+             FROM generate_series(1::BIGINT, {count}) n
              RETURNING site_uuid, seq, lead_id
          ), leads AS (
              INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
@@ -59,12 +64,13 @@ fn on_sqlite(cast: &Cast, subscription: SubscriptionId, count: usize) -> String 
     let [site, partner, subscription] =
         [cast.site.as_bytes(), cast.partner.as_bytes(), subscription.as_bytes()].map(hex::encode);
     let (now, lead) = (millis(cast::now()), cast::lead(0).to_string());
+    let id =
+        format!("CAST(unhex(printf('%012x', {now} - ({count} - n) / {PER_MILLISECOND})) || randomblob(10) AS BLOB)");
     format!(
         "BEGIN IMMEDIATE;
          CREATE TEMP TABLE made AS
              WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
-             SELECT n + (SELECT coalesce(max(seq), 0) FROM deliveries) AS seq, randomblob(16) AS id,
-                    randomblob(16) AS lead_id FROM numbers;
+             SELECT n + (SELECT coalesce(max(seq), 0) FROM deliveries) AS seq, {id} AS id, {id} AS lead_id FROM numbers;
          INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
              SELECT x'{site}', lead_id, hex(lead_id), '{lead}', {now}, {now} FROM made;
          INSERT INTO deliveries

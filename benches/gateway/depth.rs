@@ -1,4 +1,5 @@
-//! Whether deliveries are as fast with a million waiting as with a thousand.
+//! Whether deliveries are as fast with a million waiting as with a thousand, and as cheap. What else the machine does moves the
+//! rate more than the cost: CPU time of gateway and database together.
 //!
 //! A thousand are gone in a fraction of a second. So at each depth the same thing is measured: the rate of windows of a
 //! thousand deliveries, of which the median counts. With a thousand waiting each window is a backlog of its own, added
@@ -10,13 +11,14 @@
 //! almost each change meets such a page at first, and hardly any does later; a checkpoint comes each five minutes.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use leadgate::model::SubscriptionId;
 
 use crate::backlog;
 use crate::cast::Cast;
 use crate::gateway::Nodes;
+use crate::parts::database_cpu;
 use crate::progress;
 use crate::receiver::{Receiver, per_second};
 use crate::rounds::median;
@@ -38,12 +40,12 @@ const COUNTED: Range<usize> = 100..900;
 /// Adds a row for each depth.
 pub async fn measure(setups: &[Setup], table: &mut Table) {
     progress("deliveries per second at each depth");
-    let mut rates = SHALLOW.map(|_| Vec::new());
+    let mut shallow = SHALLOW.map(|_| Vec::new());
     for setup in setups {
         let mut scene = Scene::new(setup.engine()).await;
-        let _nodes = scene.start(*setup, WARM_UP).await;
-        for (depth, rates) in SHALLOW.into_iter().zip(&mut rates) {
-            rates.push(scene.rate(*setup, depth).await);
+        let nodes = scene.start(*setup, WARM_UP).await;
+        for (depth, measured) in SHALLOW.into_iter().zip(&mut shallow) {
+            measured.push(scene.measure(*setup, &nodes, depth).await);
         }
     }
     let mut deep = Vec::new();
@@ -51,15 +53,37 @@ pub async fn measure(setups: &[Setup], table: &mut Table) {
         // One for all setups of the engine, because it takes long to make.
         let mut scene = Scene::new(setups[0].engine()).await;
         for setup in setups {
-            let _nodes = scene.start(*setup, DEEP).await;
-            deep.push(scene.rate(*setup, DEEP).await);
+            let nodes = scene.start(*setup, DEEP).await;
+            deep.push(scene.measure(*setup, &nodes, DEEP).await);
         }
     }
-    for (depth, rates) in SHALLOW.into_iter().zip(&rates).chain([(DEEP, &deep)]) {
-        table.compared(&format!("deliveries per second, {depth} waiting"), 0, rates);
+    let depths: Vec<_> = SHALLOW.into_iter().zip(shallow).chain([(DEEP, deep)]).collect();
+    rows(table, &depths, "deliveries per second", 0, |measured| measured.rate);
+    rows(table, &depths, "CPU seconds per 1,000 deliveries, gateways and database", 3, |measured| measured.cpu);
+}
+
+/// A row for each depth, and one that compares the deepest with the shallowest.
+fn rows(table: &mut Table, depths: &[(usize, Vec<Measured>)], what: &str, places: usize, figure: fn(&Measured) -> f64) {
+    let figures: Vec<Vec<f64>> = depths.iter().map(|(_, measured)| measured.iter().map(figure).collect()).collect();
+    for ((depth, _), figures) in depths.iter().zip(&figures) {
+        table.compared(&format!("{what}, {depth} waiting"), places, figures);
     }
-    let shares: Vec<_> = deep.iter().zip(&rates[0]).map(|(deep, shallow)| 100.0 * deep / shallow).collect();
+    let [shallow, .., deep] = &figures[..] else { return };
+    let shares: Vec<_> = deep.iter().zip(shallow).map(|(deep, shallow)| 100.0 * deep / shallow).collect();
     table.row("the last against the first of these, %", 0, &shares);
+}
+
+/// What was measured at a depth.
+struct Measured {
+    /// Deliveries per second.
+    rate: f64,
+    /// CPU seconds per 1,000 of them.
+    cpu: f64,
+}
+
+/// CPU time that gateways and database have used so far.
+fn cpu(setup: Setup, nodes: &Nodes) -> Duration {
+    nodes.cpu() + database_cpu(setup)
 }
 
 /// A backlog, and who receives it.
@@ -90,18 +114,21 @@ impl Scene {
         nodes
     }
 
-    /// The rate at this depth.
-    async fn rate(&mut self, setup: Setup, depth: usize) -> f64 {
-        let mut rates = Vec::new();
+    /// Rate and cost at this depth.
+    async fn measure(&mut self, setup: Setup, nodes: &Nodes, depth: usize) -> Measured {
+        let (mut rates, mut used) = (Vec::new(), Duration::ZERO);
         while rates.len() < WINDOWS {
             if self.waiting < WINDOW {
                 self.refill(depth);
                 backlog::release(&self.cast, self.subscription);
             }
+            let before = cpu(setup, nodes);
             rates.push(per_second(&self.deliver(WINDOW).await[COUNTED]));
+            used += cpu(setup, nodes) - before;
         }
-        progress(&format!("  {depth} waiting, {setup}: {rates:.0?}"));
-        median(rates)
+        let cpu = used.as_secs_f64() * 1000.0 / (WINDOWS * WINDOW) as f64;
+        progress(&format!("  {depth} waiting, {setup}: {rates:.0?}, CPU {cpu:.3}"));
+        Measured { rate: median(rates), cpu }
     }
 
     /// Adds so many that `depth` wait.

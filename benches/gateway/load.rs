@@ -25,6 +25,35 @@ pub async fn post_leads(cast: &Cast, nodes: &Nodes, callers: usize) -> f64 {
     .await
 }
 
+/// Posts so many leads, as fast as they are accepted.
+pub async fn post_so_many(cast: &Cast, nodes: &Nodes, callers: usize, leads: usize) {
+    let urls = Arc::new(nodes.urls(&format!("/rest/sites/{}/leads", cast.site)));
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let numbers = Arc::new(AtomicUsize::new(0));
+    let callers: Vec<_> = (0..callers)
+        .map(|_| {
+            let (client, urls, numbers) = (client.clone(), urls.clone(), numbers.clone());
+            let password = cast.password.clone();
+            tokio::spawn(async move {
+                loop {
+                    let n = numbers.fetch_add(1, Ordering::Relaxed);
+                    if n >= leads {
+                        return;
+                    }
+                    let lead = cast::lead(n).to_string();
+                    let request = client.post(&urls[n % urls.len()]).basic_auth("portal", Some(&password)).body(lead);
+                    let answer = request.send().await.expect("an answer");
+                    assert!(answer.status().is_success(), "{}", answer.status());
+                    answer.bytes().await.expect("a body");
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.expect("no caller fails");
+    }
+}
+
 /// Gets the partner's subscription. Returns how many answers came per second.
 pub async fn get_subscription(cast: &Cast, nodes: &Nodes, callers: usize) -> f64 {
     let urls = nodes.urls(&format!("/piesync/subscription/{}/", cast.site));

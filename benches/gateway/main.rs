@@ -59,6 +59,9 @@ async fn measure(options: &Options) {
     if options.wants(Part::Intake) {
         parts::intake(&rounds, &mut table).await;
     }
+    if options.wants(Part::Through) {
+        parts::through(&rounds, &mut table).await;
+    }
     if options.wants(Part::Subscription) {
         parts::subscription(&rounds, &mut table).await;
         door::constant(&rounds, &mut table).await;

@@ -14,6 +14,8 @@ const NODES: [usize; 3] = [1, 2, 3];
 pub enum Part {
     /// Leads accepted per second.
     Intake,
+    /// Leads created and delivered per second, and what they cost.
+    Through,
     /// GET subscription, and a handler that returns a constant.
     Subscription,
     /// Refreshes and introspections.

@@ -43,6 +43,31 @@ pub async fn subscription(rounds: &Rounds, table: &mut Table) {
     table.compared(name, 0, &rates);
 }
 
+/// Leads that are posted and delivered.
+const THROUGH: usize = 10_000;
+
+/// Leads created and delivered per second, and what they cost.
+pub async fn through(rounds: &Rounds, table: &mut Table) {
+    let what = format!("{THROUGH} leads created and delivered, 32 callers");
+    let [rates, cpu, database_cpu] = rounds
+        .medians(&what, async |setup| {
+            let mut receiver = Receiver::start().await;
+            let cast = Cast::new(setup.engine()).await;
+            cast.subscribe(&receiver.url()).await;
+            let nodes = Nodes::start(&cast, setup).await;
+            let before = (nodes.cpu(), database_cpu(setup));
+            let posting = load::post_so_many(&cast, &nodes, 32, THROUGH);
+            let ((), times) = tokio::join!(posting, receiver.times_of(THROUGH));
+            let after = (nodes.cpu(), database_cpu(setup));
+            let each = |before: Duration, after: Duration| (after - before).as_secs_f64() * 1000.0 / THROUGH as f64;
+            [per_second(&times), each(before.0, after.0), each(before.1, after.1)]
+        })
+        .await;
+    table.compared("leads created and delivered per second, 32 callers", 0, &rates);
+    table.compared("CPU seconds per 1,000 created and delivered, gateways", 3, &cpu);
+    table.row("CPU seconds per 1,000 created and delivered, PostgreSQL", 3, &database_cpu);
+}
+
 /// Deliveries from a backlog, and beside them the raw loop.
 pub async fn backlog(rounds: &Rounds, table: &mut Table) {
     let what = format!("deliveries from a backlog of {BACKLOG}");
@@ -80,7 +105,7 @@ async fn deliver(setup: Setup) -> [f64; 4] {
 }
 
 /// SQLite has no process of its own: what it uses is the gateway's.
-fn database_cpu(setup: Setup) -> Duration {
+pub fn database_cpu(setup: Setup) -> Duration {
     match setup {
         Setup::Sqlite => Duration::ZERO,
         Setup::Postgres { .. } => postgres::cpu(),

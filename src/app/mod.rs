@@ -183,6 +183,7 @@ fn delivery_policy(settings: &Settings, max_in_flight: usize) -> delivery::Polic
         timeout: settings.delivery.timeout,
         max_per_subscription: settings.delivery.max_per_subscription.get(),
         max_in_flight,
+        memory: settings.delivery.memory,
         ..delivery::Policy::default()
     }
 }

@@ -13,7 +13,7 @@ use super::error::SettingsError;
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 /// The keys of all settings. The variable of `delivery.timeout` is `LEADGATE_DELIVERY_TIMEOUT`.
-pub const KEYS: [&str; 20] = [
+pub const KEYS: [&str; 21] = [
     "database_url",
     "listen",
     "public_url",
@@ -24,6 +24,7 @@ pub const KEYS: [&str; 20] = [
     "delivery.retry_schedule",
     "delivery.timeout",
     "delivery.max_per_subscription",
+    "delivery.memory",
     "delivery.retention",
     "oauth.access_token_ttl",
     "oauth.refresh_token_ttl",

@@ -63,6 +63,8 @@ pub struct DeliverySettings {
     pub timeout: Duration,
     /// Requests under way at once to one subscription.
     pub max_per_subscription: NonZeroUsize,
+    /// Bytes of bodies that are held at once.
+    pub memory: usize,
     /// Finished deliveries are deleted after this.
     pub retention: Duration,
 }
@@ -188,9 +190,14 @@ impl DeliverySettings {
             retry_schedule: retry_schedule(reader)?,
             timeout: reader.duration("delivery.timeout", "a duration from 1s to 5m", SECOND..=5 * MINUTE)?,
             max_per_subscription: reader.required("delivery.max_per_subscription", "a number from 1 to 1000", count)?,
+            memory: reader.required("delivery.memory", "a size from 1MiB to 64GiB", memory)?,
             retention: reader.duration("delivery.retention", "a duration from 1h to 3650d", HOUR..=3650 * DAY)?,
         })
     }
+}
+
+fn memory(text: &str) -> Option<usize> {
+    values::size(text).filter(|bytes| (1 << 20..=64 << 30).contains(bytes))
 }
 
 fn retry_schedule(reader: &Reader) -> Result<Vec<Duration>, SettingsError> {

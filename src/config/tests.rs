@@ -29,6 +29,7 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(minutes.collect::<Vec<_>>(), expected);
     assert_eq!(settings.delivery.timeout, Duration::from_secs(15));
     assert_eq!(settings.delivery.max_per_subscription.get(), 16);
+    assert_eq!(settings.delivery.memory, 64 * 1024 * 1024);
     assert_eq!(settings.delivery.retention, Duration::from_secs(14 * 86_400));
     assert_eq!(settings.oauth.access_token_ttl, Duration::from_secs(3600));
     assert_eq!(settings.oauth.refresh_token_ttl, Duration::from_secs(180 * 86_400));
@@ -111,6 +112,9 @@ fn a_bad_value_is_named_with_its_source_and_what_is_expected() {
         ("delivery.timeout", "15"),
         ("delivery.max_per_subscription", "0"),
         ("delivery.max_per_subscription", "many"),
+        ("delivery.memory", "1023KiB"),
+        ("delivery.memory", "64"),
+        ("delivery.memory", "99999999999999GiB"),
         ("delivery.retention", "1s"),
         ("oauth.access_token_ttl", "2d"),
         ("oauth.refresh_token_ttl", "1s"),

@@ -79,6 +79,13 @@ pub fn duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
 
+/// A size in bytes such as `64MiB` or `1GiB`.
+pub fn size(text: &str) -> Option<usize> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (number, shift) = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    number.trim_end().parse::<usize>().ok()?.checked_mul(1 << shift)
+}
+
 /// A limit such as `10/10m`: so many at once, and evenly over so long.
 pub fn limit(text: &str) -> Option<Limit> {
     let (count, period) = text.split_once('/')?;

@@ -21,10 +21,10 @@ use crate::model::time::until;
 type Sent = Result<Result<Answer, SendError>, CannotOpen>;
 
 /// Begins attempts, each as a task of its own.
-pub(super) fn begin(shared: &Arc<Shared>, starts: Vec<Start>) {
+pub(super) fn begin(shared: &Arc<Shared>, starts: impl IntoIterator<Item = Start>) {
     for Start { delivery, registration, seat } in starts {
         let place = Place { shared: shared.clone(), seat: Some(seat) };
-        tokio::spawn(run(place, delivery, registration));
+        shared.runtime.spawn(run(place, delivery, registration));
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::begin;
+use super::courier::Hand;
 use super::recorder::{Job, PAUSE, Recorder};
 use super::shared::{DriverParts, Shared};
 use super::stats::DeliveryStats;
@@ -33,11 +34,13 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A driver, which from now on heeds the store's signals. There is one per store and process.
+    /// A driver, which from now on heeds the store's signals, and is handed what the store makes. There is one per store and
+    /// process. It must be made within a runtime, which attempts run on.
     pub fn new(parts: DriverParts) -> Self {
         let (sender, jobs) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::new(parts, sender));
         heed_signals(&shared);
+        shared.parts.store.signals().employ(Arc::new(Hand(Arc::downgrade(&shared))));
         Self { shared, jobs }
     }
 
@@ -119,7 +122,7 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
 }
 
 /// How long a lease lasts: an attempt that begins at the last moment still ends under it.
-fn lease_time(timeout: Duration) -> Duration {
+pub(super) fn lease_time(timeout: Duration) -> Duration {
     timeout + timeout.min(LONGEST_WAIT)
 }
 
@@ -135,7 +138,7 @@ async fn stop(shared: &Shared, recorder: JoinHandle<()>) {
     shared.board().close();
     let end = after(shared.parts.clock.now(), shared.parts.policy.grace);
     tokio::select! {
-        () = all_settled(shared) => {}
+        () = async { all_committed(shared).await; all_settled(shared).await } => {}
         () = shared.parts.clock.sleep_until(end) => {
             tracing::info!(attempts = shared.stats.now().in_flight, "stopping: attempts under way are put back");
             shared.board().abort_all();
@@ -151,6 +154,13 @@ async fn stop(shared: &Shared, recorder: JoinHandle<()>) {
             tracing::error!("the last outcomes could not be recorded: these deliveries will be sent again");
             abort.abort();
         }
+    }
+}
+
+/// Completes when nothing is being committed under this driver's lease.
+async fn all_committed(shared: &Shared) {
+    while shared.board().has_promised() {
+        shared.promises.notified().await;
     }
 }
 

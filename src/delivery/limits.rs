@@ -33,6 +33,8 @@ pub struct Limits {
     pub places: usize,
     /// Places of one subscription.
     pub per_subscription: usize,
+    /// Bytes of bodies that may be held.
+    pub memory: usize,
 }
 
 /// How the places are taken.
@@ -126,7 +128,7 @@ impl Limits {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { places: 512, per_subscription: 16 };
+    const LIMITS: Limits = Limits { places: 512, per_subscription: 16, memory: 1 << 20 };
 
     /// Lets `subscriptions` claimants, each with its own host, take all that they can get. None ever answers.
     fn hang(limits: Limits, load: &mut Load, health: Health, subscriptions: usize) -> Vec<usize> {
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_single_place_goes_to_whoever_comes() {
-        let one = Limits { places: 1, per_subscription: 16 };
+        let one = Limits { places: 1, per_subscription: 16, memory: 1 << 20 };
         for health in [Health::Unknown, Health::Answering, Health::Failing] {
             assert_eq!(hang(one, &mut Load::default(), health, 2), [1, 0]);
         }

@@ -1,10 +1,12 @@
 //! Deliveries on their way out: lease from the store, sign, send, record what became of it (API.md §5).
 //!
-//! [`Driver`] is the loop. What it holds in memory stands on the `board`, which obeys the `limits`; each `attempt` is a
-//! task of its own; the `recorder` writes outcomes down in batches.
+//! [`Driver`] is the loop, and the `courier` takes what the store has just made straight to the board. What is held in memory
+//! stands on the `board`, which obeys the `limits`; each `attempt` is a task of its own; the `recorder` writes outcomes down in
+//! batches.
 
 mod attempt;
 mod board;
+mod courier;
 mod driver;
 mod limits;
 mod outcome;

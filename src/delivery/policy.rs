@@ -22,6 +22,9 @@ pub struct Policy {
     /// Requests under way at once in all; at least 1. Each may take a socket, so it must stay below the process's limit
     /// of open files.
     pub max_in_flight: usize,
+    /// Bytes of bodies that are held at once (`delivery.memory`). Nothing is taken on while so many are held; what is leased in
+    /// one go may pass it.
+    pub memory: usize,
     /// How long attempts under way may go on when the gateway stops.
     pub grace: Duration,
 }
@@ -45,6 +48,7 @@ impl Default for Policy {
             timeout: Duration::from_secs(15),
             max_per_subscription: 16,
             max_in_flight: 512,
+            memory: 64 * 1024 * 1024,
             grace: Duration::from_secs(8),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -37,6 +38,10 @@ pub(super) struct Shared {
     pub stats: Arc<DeliveryStats>,
     /// A reason to lease.
     pub wake: Notify,
+    /// A promise was kept or withdrawn.
+    pub promises: Notify,
+    /// Where attempts run; what begins them may be a thread of the store's.
+    pub runtime: Handle,
     board: Mutex<Board>,
 }
 
@@ -45,10 +50,13 @@ impl Shared {
     pub fn new(parts: DriverParts, recorder: UnboundedSender<Job>) -> Self {
         let stats = Arc::new(DeliveryStats::default());
         let policy = &parts.policy;
-        let limits =
-            Limits { places: policy.max_in_flight.max(1), per_subscription: policy.max_per_subscription.max(1) };
+        let limits = Limits {
+            places: policy.max_in_flight.max(1),
+            per_subscription: policy.max_per_subscription.max(1),
+            memory: policy.memory,
+        };
         let board = Mutex::new(Board::new(limits, policy.timeout, recorder, stats.clone()));
-        Self { parts, stats, wake: Notify::new(), board }
+        Self { parts, stats, wake: Notify::new(), promises: Notify::new(), runtime: Handle::current(), board }
     }
 
     /// The board, locked; never held across an `.await`.

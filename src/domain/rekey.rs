@@ -57,7 +57,7 @@ impl Rekey {
             let page = self.store.sealed_secrets(after, STEP).await?;
             let Some(last) = page.last() else { return Ok(unreadable) };
             after = Some(last.id);
-            unreadable += count(page.iter().filter(|secret| self.open(secret).is_none()));
+            unreadable += page.iter().filter(|secret| self.open(secret).is_none()).count() as u64;
         }
     }
 
@@ -103,8 +103,4 @@ impl Rekey {
         let new = self.keys.seal(&plain, &secret_context(old.partner, old.site), &*self.entropy);
         Some(Resealed { old, new })
     }
-}
-
-fn count<T>(of: impl Iterator<Item = T>) -> u64 {
-    of.fold(0, |count, _| count + 1)
 }

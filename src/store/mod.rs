@@ -4,6 +4,7 @@
 //! in. Refusals that are part of the business (a code that was used, a site that does not exist) are values; an `Err`
 //! is a fault of the store itself.
 
+mod courier;
 mod deliveries;
 mod directory;
 mod leads;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use courier::{Courier, Room};
 pub use deliveries::Deliveries;
 pub use directory::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed};
 pub use leads::Leads;

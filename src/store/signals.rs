@@ -4,8 +4,9 @@
 //! already dropped what it held for that subscription.
 
 use std::fmt;
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
+use super::courier::{Courier, Room};
 use crate::model::SubscriptionId;
 
 /// Something was committed.
@@ -19,16 +20,27 @@ pub enum Signal {
 
 type Listener = Box<dyn Fn(Signal) + Send + Sync>;
 
-/// The listeners of one store.
+/// The listeners of one store, and who sends what it commits.
 #[derive(Default)]
 pub struct Signals {
     listeners: RwLock<Vec<Listener>>,
+    courier: RwLock<Option<Arc<dyn Courier>>>,
 }
 
 impl Signals {
     /// Calls `listener` for every later signal. It must be quick and must not call the store.
     pub fn listen(&self, listener: impl Fn(Signal) + Send + Sync + 'static) {
         self.listeners.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Box::new(listener));
+    }
+
+    /// From now on deliveries go straight to `courier`, as far as it has room. It replaces the one before.
+    pub fn employ(&self, courier: Arc<dyn Courier>) {
+        *self.courier.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(courier);
+    }
+
+    /// Room for a delivery to the subscription, with a body of so many bytes.
+    pub(in crate::store) fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
+        self.courier.read().unwrap_or_else(|poisoned| poisoned.into_inner()).as_ref()?.room(subscription, bytes)
     }
 
     /// Tells every listener.

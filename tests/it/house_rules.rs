@@ -72,7 +72,7 @@ fn every_line_of_the_oauth_checklist_has_its_test() {
 fn checklist_row(row: &str) -> Option<(u32, Vec<&str>)> {
     let mut cells = row.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
     let line = cells.next()?.parse().ok()?;
-    let tests = cells.last()?.split(['`', ',', ' ']).filter(|test| !test.is_empty());
+    let tests = cells.next_back()?.split(['`', ',', ' ']).filter(|test| !test.is_empty());
     Some((line, tests.collect()))
 }
 

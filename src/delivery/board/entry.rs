@@ -13,6 +13,8 @@ pub(super) struct Entry {
     pub(super) health: Health,
     pub(super) ready: VecDeque<Leased>,
     pub(super) under_way: Vec<Flight>,
+    /// Rooms for deliveries that are being committed. One that was recalled is no longer here.
+    pub(super) promised: Vec<Promise>,
     /// Whether it waits in `turns`.
     pub(super) queued: bool,
     /// Whether the store may have more of it.
@@ -23,13 +25,23 @@ pub(super) struct Entry {
 
 pub(super) struct Flight {
     pub(super) number: u64,
+    /// Bytes of its body.
+    pub(super) bytes: usize,
     pub(super) abort: AbortHandle,
     pub(super) recalled: bool,
 }
 
+/// Room for a delivery that is being committed.
+#[derive(Clone, Copy)]
+pub(super) struct Promise {
+    pub(super) number: u64,
+    /// Bytes of its body.
+    pub(super) bytes: usize,
+}
+
 impl Entry {
     pub(super) fn held(&self) -> usize {
-        self.ready.len() + self.under_way.len()
+        self.ready.len() + self.under_way.len() + self.promised.len()
     }
 
     pub(super) fn failing_places(&self) -> usize {

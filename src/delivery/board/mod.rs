@@ -6,6 +6,7 @@
 
 mod entry;
 mod places;
+mod promises;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,10 @@ pub(super) struct Board {
     load: Load,
     /// Ready deliveries in all.
     ready: usize,
+    /// Rooms promised in all.
+    promised: usize,
+    /// Bytes of all bodies that are held, or for which room is promised.
+    bytes: usize,
     /// Subscriptions with ready deliveries, in the order in which they get their turn. Some may have none any more.
     turns: VecDeque<SubscriptionId>,
     /// Subscriptions that the store passed over, because they had no room: whoever waits longest is in front.
@@ -50,7 +55,8 @@ pub(super) struct Board {
     unrecorded: usize,
     /// Whether the store refused outcomes that are still to be written.
     refused: bool,
-    flights: u64,
+    /// Numbers given to attempts and promises so far.
+    numbers: u64,
 }
 
 /// An attempt that is to begin now, in its place.
@@ -91,6 +97,8 @@ impl Board {
             hosts: HashMap::new(),
             load: Load::default(),
             ready: 0,
+            promised: 0,
+            bytes: 0,
             turns: VecDeque::new(),
             passed_over: VecDeque::new(),
             recalled: HashSet::new(),
@@ -98,7 +106,7 @@ impl Board {
             open: true,
             unrecorded: 0,
             refused: false,
-            flights: 0,
+            numbers: 0,
         }
     }
 
@@ -106,12 +114,12 @@ impl Board {
     /// store answers.
     pub fn plan(&mut self, now: Timestamp, lease: LeaseToken, until: Timestamp) -> Option<LeaseRequest> {
         self.recalled.clear();
-        if self.limits.free(self.load) == 0 || self.is_behind() {
+        if self.limits.free(self.load) == 0 || self.is_behind() || self.bytes >= self.limits.memory {
             // Somebody may be waiting: ask as soon as there is room.
             self.more = true;
             return None;
         }
-        let mut ahead = self.limits.places.saturating_sub(self.ready);
+        let mut ahead = self.ahead();
         let (newcomers, per_subscription) = self.limits.newcomers(self.load);
         let mut limit = newcomers;
         let mut busy = HashMap::with_capacity(self.entries.len());
@@ -181,6 +189,7 @@ impl Board {
     pub fn recall(&mut self, subscription: SubscriptionId) {
         self.recalled.insert(subscription);
         self.put_back(subscription);
+        self.break_promises(subscription);
         self.change(subscription, |entry| {
             entry.health = Health::Unknown;
             // What was on its way to the old receiver will be waiting for the new one.

@@ -15,10 +15,11 @@ use crate::model::{SubscriptionId, Timestamp};
 
 impl Board {
     pub(super) fn make_ready(&mut self, delivery: Leased) {
-        let id = delivery.subscription;
+        let (id, bytes) = (delivery.subscription, delivery.body.len());
         let entry = self.entries.entry(id).or_default();
         entry.ready.push_back(delivery);
         self.ready += 1;
+        self.bytes += bytes;
         if !std::mem::replace(&mut entry.queued, true) {
             self.turns.push_back(id);
         }
@@ -56,16 +57,22 @@ impl Board {
             return None;
         }
         let host = host.map_or_else(|| Arc::from(authority), |(host, _)| host.clone());
-        self.flights += 1;
-        let number = self.flights;
+        let number = self.next_number();
         let (abort, registration) = AbortHandle::new_pair();
         let delivery = self.change(id, |entry| {
-            entry.under_way.push(Flight { number, abort, recalled: false });
-            entry.ready.pop_front()
+            let delivery = entry.ready.pop_front()?;
+            entry.under_way.push(Flight { number, bytes: delivery.body.len(), abort, recalled: false });
+            Some(delivery)
         })??;
         self.ready -= 1;
         *self.hosts.entry(host.clone()).or_default() += 1;
         Some(Start { delivery, registration, seat: Seat { subscription: id, host, number } })
+    }
+
+    /// The number of the next attempt or promise.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
     }
 
     /// Frees a place. Returns whether its subscription was recalled in the meantime.
@@ -80,7 +87,9 @@ impl Board {
             let index = entry.under_way.iter().position(|flight| flight.number == seat.number)?;
             Some(entry.under_way.swap_remove(index))
         });
-        flight.flatten().is_some_and(|flight| flight.recalled)
+        let flight = flight.flatten();
+        self.bytes -= flight.as_ref().map_or(0, |flight| flight.bytes);
+        flight.is_some_and(|flight| flight.recalled)
     }
 
     /// Those that were passed over and have room now, whoever waits longest first. Failing ones take turns: only so many
@@ -117,7 +126,7 @@ impl Board {
 
     /// Whether a subscription might be leased something now.
     pub(super) fn has_room(&self, id: &SubscriptionId) -> bool {
-        let ahead = self.limits.places.saturating_sub(self.ready);
+        let ahead = self.ahead();
         let room = |entry: &Entry| self.limits.may_hold(self.load, entry.health, ahead) > entry.held();
         self.entries.get(id).is_none_or(room)
     }
@@ -153,8 +162,7 @@ impl Board {
     pub(super) fn put_back(&mut self, id: SubscriptionId) {
         let ready = self.entries.get_mut(&id).map(|entry| std::mem::take(&mut entry.ready));
         for delivery in ready.unwrap_or_default() {
-            self.ready -= 1;
-            self.release(&delivery);
+            self.no_longer_ready(&delivery);
         }
     }
 
@@ -163,9 +171,14 @@ impl Board {
         let end = after(now, self.timeout);
         while let Some(entry) = self.entries.get_mut(&id) {
             let Some(late) = entry.ready.pop_front_if(|delivery| delivery.until < end) else { break };
-            self.ready -= 1;
-            self.release(&late);
+            self.no_longer_ready(&late);
         }
+    }
+
+    fn no_longer_ready(&mut self, delivery: &Leased) {
+        self.ready -= 1;
+        self.bytes -= delivery.body.len();
+        self.release(delivery);
     }
 
     /// Whether outcomes pile up because the store cannot take them.

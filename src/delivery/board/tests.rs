@@ -13,6 +13,9 @@ use crate::model::{DeliveryId, LeadId, PartnerId, SiteId};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Bytes of bodies that a board may hold.
+const MEMORY: usize = 1000;
+
 fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
@@ -45,7 +48,7 @@ fn leased(number: u8, subscription: SubscriptionId) -> Leased {
 
 fn board(places: usize) -> (Board, UnboundedReceiver<Job>) {
     let (sender, jobs) = unbounded_channel();
-    let limits = Limits { places, per_subscription: 2 };
+    let limits = Limits { places, per_subscription: 2, memory: MEMORY };
     (Board::new(limits, TIMEOUT, sender, Arc::default()), jobs)
 }
 
@@ -137,7 +140,8 @@ fn nothing_is_leased_while_outcomes_pile_up() {
 /// A board on which subscription 1 has an attempt under way that is its only place, and was passed over.
 fn board_with_one_passed_over() -> (Board, Start) {
     let (sender, _) = unbounded_channel();
-    let mut board = Board::new(Limits { places: 64, per_subscription: 1 }, TIMEOUT, sender, Arc::default());
+    let mut board =
+        Board::new(Limits { places: 64, per_subscription: 1, memory: MEMORY }, TIMEOUT, sender, Arc::default());
     let request = plan(&mut board);
     let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
     let request = plan(&mut board);
@@ -225,4 +229,101 @@ fn subscriptions_that_hold_nothing_are_forgotten_unless_they_fail() {
         board.settle(&start.seat, Some(outcome(&start, verdict)), now());
         assert_eq!((board.entries.len(), board.hosts.len(), board.load.taken), (kept, 0, 0), "{verdict:?}");
     }
+}
+
+/// A delivery to subscription 1 with a body of so many bytes, as the store makes it.
+fn born(number: u8, bytes: usize) -> Leased {
+    Leased { body: Bytes::from(vec![b'x'; bytes]), ..leased(number, subscription(1)) }
+}
+
+#[test]
+fn what_was_promised_room_begins_without_being_leased() {
+    let (mut board, mut jobs) = board(64);
+    let number = board.promise(subscription(1), 10).unwrap();
+    let start = board.keep(number, born(1, 10), now()).unwrap();
+    assert!(!board.has_promised());
+    board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
+    assert_eq!(recorded(&mut jobs), [(1, Verdict::Delivered)]);
+    assert_eq!((board.entries.len(), board.bytes, board.promised), (0, 0, 0));
+}
+
+#[test]
+fn promises_count_as_what_is_held() {
+    let (mut board, _jobs) = board(64);
+    let numbers: Vec<_> = std::iter::from_fn(|| board.promise(subscription(1), 1)).collect();
+    assert_eq!(numbers.len(), 2, "it is not known whether the receiver answers");
+    assert_eq!(plan(&mut board).busy[&subscription(1)], 0);
+    board.withdraw(subscription(1), numbers[0]);
+    assert!(board.promise(subscription(1), 1).is_some());
+}
+
+#[test]
+fn a_promise_does_not_outlive_a_recall() {
+    let (mut board, mut jobs) = board(64);
+    let number = board.promise(subscription(1), 10).unwrap();
+    board.recall(subscription(1));
+    assert!(board.keep(number, born(1, 10), now()).is_none());
+    assert_eq!(recorded(&mut jobs), [(1, Verdict::Release)]);
+    assert_eq!((board.entries.len(), board.bytes, board.promised), (0, 0, 0));
+    // What was committed afterwards knows the new receiver.
+    let number = board.promise(subscription(1), 10).unwrap();
+    assert!(board.keep(number, born(2, 10), now()).is_some());
+}
+
+#[test]
+fn a_closed_board_promises_nothing_and_puts_back_what_it_had_promised() {
+    let (mut board, mut jobs) = board(64);
+    let number = board.promise(subscription(1), 10).unwrap();
+    board.close();
+    assert!(board.promise(subscription(2), 10).is_none());
+    assert!(board.has_promised());
+    assert!(board.keep(number, born(1, 10), now()).is_none());
+    assert!(!board.has_promised());
+    assert_eq!(recorded(&mut jobs), [(1, Verdict::Release)]);
+}
+
+#[test]
+fn a_failing_receiver_is_promised_nothing() {
+    let (mut board, _jobs) = board(64);
+    let number = board.promise(subscription(1), 10).unwrap();
+    let start = board.keep(number, born(1, 10), now()).unwrap();
+    board.settle(&start.seat, Some(outcome(&start, Verdict::Retry(Timestamp::MAX))), now());
+    assert!(board.promise(subscription(1), 10).is_none());
+    assert!(board.promise(subscription(2), 10).is_some());
+}
+
+#[test]
+fn no_more_bytes_are_held_than_there_is_memory_for() {
+    let (mut board, _jobs) = board(64);
+    let number = board.promise(subscription(1), MEMORY - 1).unwrap();
+    assert!(board.promise(subscription(2), 2).is_none());
+    assert!(board.promise(subscription(2), 1).is_some());
+    assert!(board.plan(now(), lease(), now()).is_none(), "nor is anything leased");
+    let start = board.keep(number, born(1, MEMORY - 1), now()).unwrap();
+    assert!(board.promise(subscription(2), 2).is_none(), "it is under way");
+    assert!(board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now()).lease);
+    assert!(board.promise(subscription(2), MEMORY - 1).is_some());
+}
+
+#[test]
+fn what_waits_for_a_place_is_counted_until_it_is_put_back() {
+    let (mut board, mut jobs) = board(64);
+    for number in 1..=3 {
+        let request = plan(&mut board);
+        board.accept(batch(vec![born(number, 100)]), &request);
+    }
+    assert_eq!((board.ready, board.bytes), (1, 300), "two are under way");
+    board.close();
+    assert_eq!((board.ready, board.bytes), (0, 200));
+    assert_eq!(recorded(&mut jobs), [(3, Verdict::Release)]);
+}
+
+#[test]
+fn no_place_means_no_promise() {
+    let (mut board, _jobs) = board(1);
+    let number = board.promise(subscription(1), 1).unwrap();
+    let start = board.keep(number, born(1, 1), now()).unwrap();
+    assert!(board.promise(subscription(2), 1).is_none());
+    board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
+    assert!(board.promise(subscription(2), 1).is_some());
 }

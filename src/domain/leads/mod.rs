@@ -78,7 +78,7 @@ impl Gateway {
             true => Some(posted.keyed(&by, now).unwrap_or_else(|| posted.by_its_text(&by, now))),
             false => posted.keyed(&by, now),
         };
-        let fresh = LeadId::random(&*self.entropy);
+        let fresh = LeadId::at(now, &*self.entropy);
         let action = LeadAction::Upsert { given: lead.id, fresh, patch: lead.patch, activities: lead.activities };
         self.change_lead(by, action, now, idempotency).await
     }

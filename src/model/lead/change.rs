@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
@@ -57,7 +58,7 @@ pub struct Message {
     /// The kind of change.
     pub action: Action,
     /// The body, byte for byte.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl LeadCommand {
@@ -92,7 +93,7 @@ impl LeadCommand {
         lead.fields.apply(&patch);
         let row = LeadRow::New(fitting(&lead, 0, activities)?);
         let activities = added(activities, HashSet::new());
-        let body = created_body(site, &lead, &self.origin.system, &activities);
+        let body = created_body(site, &lead, &self.origin.system, &activities).into();
         let message = Some(Message { action: Action::Created, body });
         let receipt = LeadReceipt { lead: id, effect: Effect::Created };
         Ok(LeadChange { lead, row, alias: None, activities, message, receipt })
@@ -113,7 +114,7 @@ impl LeadCommand {
         let (row, message) = match changed.is_empty() {
             true => (LeadRow::Same, None),
             false => {
-                let body = updated_body(site, &lead, &self.origin.system, &changed);
+                let body = updated_body(site, &lead, &self.origin.system, &changed).into();
                 (LeadRow::Changed(fields), Some(Message { action: Action::Updated, body }))
             }
         };

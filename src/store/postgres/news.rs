@@ -19,7 +19,7 @@ use super::locks::IN_USE;
 use super::server::ANSWER;
 use super::statements::{Db, Params, RowResult, params};
 use crate::model::SubscriptionId;
-use crate::store::{Result, Signal, Signals};
+use crate::store::{Result, Room, Signal, Signals};
 
 /// Between two tellings that there is work.
 const PACE: Duration = Duration::from_millis(20);
@@ -60,6 +60,11 @@ impl News {
             }
         }
         Ok(())
+    }
+
+    /// Room in this process for a delivery to the subscription, with a body of so many bytes.
+    pub(super) fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
+        self.signals.room(subscription, bytes)
     }
 
     /// Tells this process what was committed, and has the other nodes told.

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::news::News;
 use super::statements::Db;
-use crate::store::{Result, Signal, StoreError};
+use crate::model::SubscriptionId;
+use crate::store::courier::Born;
+use crate::store::{Result, Room, Signal, StoreError};
 
 /// What must be on disk when an operation is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +19,13 @@ pub(super) enum Durability {
     Full,
 }
 
-/// An open transaction: a connection, and a place to leave signals for after the commit. One that is dropped without its
+/// An open transaction: a connection, and a place to leave things for after the commit. One that is dropped without its
 /// end closes its connection, and so is rolled back.
 pub(super) struct Tx {
     db: Db,
     news: Arc<News>,
     signals: Mutex<Vec<Signal>>,
+    born: Mutex<Vec<Born>>,
 }
 
 impl Tx {
@@ -35,7 +38,7 @@ impl Tx {
     /// One that is not begun yet: [`Tx::open`] does that, in one round trip with the first statements.
     pub(super) fn unbegun(db: Db, news: Arc<News>) -> Self {
         db.spoil();
-        Self { db, news, signals: Mutex::default() }
+        Self { db, news, signals: Mutex::default(), born: Mutex::default() }
     }
 
     /// A statement that is cancelled while it waits for a synchronous standby says that it is committed all the same: so the
@@ -52,7 +55,7 @@ impl Tx {
     pub(super) async fn snapshot(db: Db, news: Arc<News>) -> Result<Self> {
         db.spoil();
         db.batch("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-        Ok(Self { db, news, signals: Mutex::default() })
+        Ok(Self { db, news, signals: Mutex::default(), born: Mutex::default() })
     }
 
     /// Has the signal sent once this is committed.
@@ -61,6 +64,16 @@ impl Tx {
         if !signals.contains(&signal) {
             signals.push(signal);
         }
+    }
+
+    /// Room in this process for a delivery to the subscription, with a body of so many bytes.
+    pub(super) fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
+        self.news.room(subscription, bytes)
+    }
+
+    /// Has deliveries sent once this is committed. They were written under the leases of their rooms.
+    pub(super) fn hand_over(&self, born: Vec<Born>) {
+        self.born.lock().unwrap_or_else(PoisonError::into_inner).extend(born);
     }
 
     fn signals(&self) -> Vec<Signal> {
@@ -90,6 +103,8 @@ impl Tx {
         self.news.write(&self.db, &signals).await?;
         self.db.batch("COMMIT").await?;
         self.db.mend();
+        // In this order: what is handed over and then recalled is put back.
+        Born::hand_over(std::mem::take(&mut *self.born.lock().unwrap_or_else(PoisonError::into_inner)));
         self.news.tell(&signals);
         Ok(())
     }

@@ -16,7 +16,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::{self, Shortener};
 use super::error::{closed, panicked};
 use super::statements::Statements;
-use crate::store::{Result, Signal, Signals, StoreError};
+use crate::model::SubscriptionId;
+use crate::model::delivery::Leased;
+use crate::store::courier::Born;
+use crate::store::{Result, Room, Signal, Signals, StoreError};
 
 /// Jobs that may wait. A caller beyond waits until there is room.
 const QUEUE: usize = 1024;
@@ -34,16 +37,34 @@ pub(super) enum Durability {
     Full,
 }
 
-/// The transaction as a job sees it: a connection, and a place to leave signals for after the commit.
+/// The transaction as a job sees it: a connection, and a place to leave things for after the commit.
 pub(super) struct Tx<'c> {
     connection: &'c Connection,
-    signals: RefCell<Vec<Signal>>,
+    told: &'c Signals,
+    after: RefCell<After>,
+}
+
+/// What follows from a commit.
+#[derive(Default)]
+struct After {
+    signals: Vec<Signal>,
+    born: Vec<Born>,
 }
 
 impl Tx<'_> {
     /// Has the signal sent once the job is committed.
     pub(super) fn signal(&self, signal: Signal) {
-        self.signals.borrow_mut().push(signal);
+        self.after.borrow_mut().signals.push(signal);
+    }
+
+    /// Room in this process for a delivery to the subscription, with a body of so many bytes.
+    pub(super) fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
+        self.told.room(subscription, bytes)
+    }
+
+    /// Has the delivery sent once the job is committed. It was written under the room's lease.
+    pub(super) fn hand_over(&self, room: Box<dyn Room>, delivery: Leased) {
+        self.after.borrow_mut().born.push(Born { room, delivery });
     }
 }
 
@@ -193,8 +214,10 @@ impl Loop {
     /// Commits a batch, and tells everybody.
     fn finish(&mut self, mut batch: Vec<Box<dyn Job>>) {
         let failure = match self.commit(&mut batch) {
-            Ok(signals) => {
-                self.send(&signals);
+            Ok(after) => {
+                // In this order: what is handed over and then recalled is put back.
+                Born::hand_over(after.born);
+                self.send(&after.signals);
                 None
             }
             Err(error) => {
@@ -208,14 +231,14 @@ impl Loop {
         self.shortener.shorten(&self.connection);
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Signal>> {
-        let Some(needed) = batch.iter().map(|job| job.durability()).max() else { return Ok(Vec::new()) };
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<After> {
+        let Some(needed) = batch.iter().map(|job| job.durability()).max() else { return Ok(After::default()) };
         self.prepare(needed)?;
         // IMMEDIATE: other processes write too, and a transaction that begins as a reader could not wait for them.
         self.connection.run("BEGIN IMMEDIATE", [])?;
-        let committed = self.run_all(batch).and_then(|signals| {
+        let committed = self.run_all(batch).and_then(|after| {
             self.connection.run("COMMIT", [])?;
-            Ok(signals)
+            Ok(after)
         });
         if committed.is_err() {
             self.roll_back()?;
@@ -243,14 +266,16 @@ impl Loop {
         Ok(())
     }
 
-    /// Runs every job in its savepoint. Returns the signals of those that succeeded.
-    fn run_all(&self, batch: &mut [Box<dyn Job>]) -> Result<Vec<Signal>> {
-        let mut signals = Vec::new();
+    /// Runs every job in its savepoint. Returns what follows from those that succeeded.
+    fn run_all(&self, batch: &mut [Box<dyn Job>]) -> Result<After> {
+        let mut after = After::default();
         for job in batch {
-            let tx = Tx { connection: &self.connection, signals: RefCell::default() };
+            let tx = Tx { connection: &self.connection, told: &self.signals, after: RefCell::default() };
             self.connection.run("SAVEPOINT job", [])?;
             if job.run(&tx) {
-                signals.append(&mut tx.signals.into_inner());
+                let mut more = tx.after.into_inner();
+                after.signals.append(&mut more.signals);
+                after.born.append(&mut more.born);
             } else if self.connection.is_autocommit() {
                 // A full disk and the like: SQLite has rolled back the whole transaction by itself.
                 return Err(StoreError::Unavailable("the transaction was rolled back".into()));
@@ -259,7 +284,7 @@ impl Loop {
             }
             self.connection.run("RELEASE job", [])?;
         }
-        Ok(signals)
+        Ok(after)
     }
 
     fn send(&self, signals: &[Signal]) {

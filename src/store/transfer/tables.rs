@@ -39,8 +39,8 @@ impl Table {
     }
 }
 
-/// All tables that are copied, in the order in which they are written: what others refer to comes first. Left
-/// out are `guess_buckets`: they are full again before a copy is finished.
+/// All tables that are copied, in the order in which they are written: what others refer to comes first. `guess_buckets` are
+/// left out: what strangers guessed before the move is forgotten.
 pub(in crate::store) fn all() -> impl Iterator<Item = &'static Table> {
     TABLES.iter().chain([&QUEUE, &QUEUE_BODIES, &LOG])
 }

@@ -9,4 +9,5 @@ mod nodes;
 mod recall;
 mod request;
 mod retries;
+mod straight;
 mod world;

@@ -23,9 +23,9 @@ on_every_engine!(
     oauth_036_118_forwarded_addresses_count_only_behind_a_listed_proxy,
     oauth_068_wrong_secrets_are_throttled_whether_right_or_not,
     oauth_068_what_is_right_is_not_counted_and_a_stranger_elsewhere_stops_nobody,
+    oauth_068_all_endpoints_count_together,
     oauth_068_an_address_that_guesses_at_many_clients_waits,
     oauth_068_guesses_beside_each_other_are_no_more_than_after_each_other,
-    oauth_068_all_endpoints_count_together,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -296,6 +296,23 @@ async fn oauth_068_what_is_right_is_not_counted_and_a_stranger_elsewhere_stops_n
     assert_eq!(answer(request).await.status, 200);
 }
 
+async fn oauth_068_all_endpoints_count_together() {
+    let door = Door::open_with(narrow).await;
+    let paths = ["token", "revoke", "introspect"].map(|endpoint| format!("/piesync/oauth/{endpoint}/"));
+    let call = async |path: &str, secret: &str| {
+        let request = door.form_request(path, &[("token", "unknown")]).header("x-forwarded-for", HERE);
+        answer(request.basic_auth(door.client_id(), Some(secret))).await
+    };
+    for path in &paths {
+        assert_refused(&call(path, "wrong").await, 401, "invalid_client");
+    }
+    for path in &paths {
+        let right = call(path, &door.partner.secret).await;
+        assert_refused(&right, 429, "temporarily_unavailable");
+        assert_eq!(right.header("retry-after"), "60");
+    }
+}
+
 async fn oauth_068_an_address_that_guesses_at_many_clients_waits() {
     let door = Door::open_with(narrow).await;
     for number in 0..10 {
@@ -313,21 +330,4 @@ async fn oauth_068_guesses_beside_each_other_are_no_more_than_after_each_other()
     let answers = join_all((0..20).map(|_| door.knock_from(HERE, door.client_id(), "wrong"))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 3);
     assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 17);
-}
-
-async fn oauth_068_all_endpoints_count_together() {
-    let door = Door::open_with(narrow).await;
-    let (access, _) = door.tokens().await;
-    let knock = |endpoint: &str, secret: &str| {
-        let request = door.form_request(&format!("/piesync/oauth/{endpoint}/"), &[("token", &access)]);
-        answer(request.header("x-forwarded-for", HERE).basic_auth(door.client_id(), Some(secret)))
-    };
-    for endpoint in ["token", "revoke", "introspect"] {
-        assert_refused(&knock(endpoint, "wrong").await, 401, "invalid_client");
-    }
-    for endpoint in ["token", "revoke", "introspect"] {
-        let refused = knock(endpoint, &door.partner.secret).await;
-        assert_refused(&refused, 429, "temporarily_unavailable");
-        assert_eq!(refused.header("retry-after"), "60");
-    }
 }

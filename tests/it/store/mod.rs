@@ -1,8 +1,10 @@
 //! The store's suite: what its traits say, sentence by sentence. Each case is written once and stamped over every engine;
 //! files with an engine's name are about its own matters, and `sequences` compares the engines with each other.
 
+mod courier;
 mod fixture;
 
+mod born_leased;
 mod directory;
 mod leads;
 mod leases;

@@ -72,8 +72,8 @@ fn keys(wanted: &[Wanted]) -> (Vec<SiteId>, Vec<SubscriptionId>) {
 
 /// Where to send, and what to sign with.
 pub(super) struct Destination {
-    url: DestinationUrl,
-    secret: Sealed,
+    pub(super) url: DestinationUrl,
+    pub(super) secret: Sealed,
 }
 
 /// A delivery that has been leased, without what its subscription says.

@@ -1,17 +1,22 @@
-//! The outbox: what changes of leads have to send, written in the changes' own transaction.
+//! The outbox: what changes of leads have to send, written in the changes' own transaction. What this process has room for
+//! is written under its lease, and goes straight to it.
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use tokio_postgres::Row;
 
+use super::due::Destination;
 use super::lane::{self, LOOK_AT, Look, Place};
-use crate::model::delivery::Action;
+use crate::model::delivery::{Action, Leased};
 use crate::model::lead::{LeadCommand, Message};
-use crate::model::{DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId};
+use crate::model::seal::Sealed;
+use crate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp};
+use crate::store::courier::Born;
 use crate::store::postgres::statements::{Db, params};
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::At;
-use crate::store::{Result, Signal};
+use crate::store::{Result, Room, Signal, StoreError};
 
 /// The last positions of these lanes.
 pub(in crate::store::postgres) const ENDS: &str = "SELECT lane.subscription_id, lane.lead_id, last.position
@@ -25,13 +30,13 @@ pub(in crate::store::postgres) const ENDS: &str = "SELECT lane.subscription_id, 
 const SEND: &str = "WITH new AS (
          SELECT *, nextval(pg_get_serial_sequence('deliveries', 'seq')) AS seq
          FROM unnest($1::UUID[], $2::UUID[], $3::TEXT[], $4::BIGINT[], $5::UUID[], $6::UUID[], $7::UUID[], $8::BIGINT[],
-                     $9::BIGINT[], $10::BYTEA[])
-             AS new (site_uuid, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at, body)
+                     $9::BIGINT[], $10::UUID[], $11::BYTEA[])
+             AS new (site_uuid, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at, lease, body)
      ), sent AS (
          INSERT INTO deliveries (site_uuid, seq, lead_id, action, changed_at, id, subscription_id, partner_id, position,
-                                 due_at)
+                                 due_at, lease)
          OVERRIDING SYSTEM VALUE
-         SELECT site_uuid, seq, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at FROM new
+         SELECT site_uuid, seq, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at, lease FROM new
      )
      INSERT INTO delivery_bodies (site_uuid, delivery_seq, body) SELECT site_uuid, seq, body FROM new";
 
@@ -46,6 +51,12 @@ pub(in crate::store::postgres) struct Receiver {
     pub(in crate::store::postgres) echo: bool,
     /// When it is to be looked at next.
     pub(in crate::store::postgres) next_due: Option<At>,
+    /// Where to send; parsed only for those that are sent something at once.
+    pub(in crate::store::postgres) url: String,
+    /// What to sign with.
+    pub(in crate::store::postgres) secret: Sealed,
+    /// Whether it may be sent something and has nothing else due: what is new passes nothing by that has waited longer.
+    pub(in crate::store::postgres) free: bool,
 }
 
 /// The deliveries of one lead to one subscription.
@@ -69,78 +80,130 @@ pub(in crate::store::postgres) async fn ends(db: &Db, lanes: &[Lane]) -> Result<
 
 /// What a group of changes sends.
 #[derive(Default)]
-pub(in crate::store::postgres) struct Outbox<'a> {
-    deliveries: Vec<New<'a>>,
+pub(in crate::store::postgres) struct Outbox {
+    deliveries: Vec<New>,
     /// Subscriptions of which something falls due sooner than they would be looked at.
     looks: HashMap<SubscriptionId, Look>,
     /// Whether anything is due.
     due: bool,
 }
 
-struct New<'a> {
+/// A delivery that is to be written.
+struct New {
     site: SiteId,
     lead: LeadId,
     action: Action,
-    changed: At,
+    changed: Timestamp,
     id: DeliveryId,
     subscription: SubscriptionId,
     partner: PartnerId,
-    place: Place,
-    body: &'a [u8],
+    position: i64,
+    due: Option<Timestamp>,
+    body: Bytes,
+    /// The lease under which it is written, and where it goes from there.
+    born: Option<(Box<dyn Room>, Destination)>,
 }
 
-impl<'a> Outbox<'a> {
+impl Outbox {
     /// Adds one delivery of the change for each receiver. All are sent the same bytes. The caller has taken the lead, and
     /// keeps the site as it is.
     pub(in crate::store::postgres) fn add<'r>(
         &mut self,
+        tx: &Tx,
         command: &LeadCommand,
         lead: LeadId,
-        message: &'a Message,
+        message: &Message,
         receivers: impl Iterator<Item = &'r Receiver>,
         ends: &Ends,
-    ) {
-        let changed = At(command.now);
+    ) -> Result<()> {
         for receiver in receivers {
-            let (site, subscription) = (command.site, receiver.subscription);
-            let place = Place::behind(ends.get(&(subscription, lead)).copied(), command.now);
-            if place.due.is_some() {
-                self.due = true;
-                // Nobody puts it off while the site is shared: what was read holds.
-                if receiver.next_due.is_none_or(|next_due| next_due > changed) {
-                    let look = self.looks.entry(subscription).or_insert(Look::of(site, subscription));
-                    look.due = look.due.into_iter().chain([command.now]).min();
-                }
+            let (site, subscription, partner) = (command.site, receiver.subscription, receiver.partner);
+            let Place { position, due } = Place::behind(ends.get(&(subscription, lead)).copied(), command.now);
+            let room = match due {
+                Some(_) if receiver.free => tx.room(subscription, message.body.len()),
+                _ => None,
+            };
+            self.due |= due.is_some() && room.is_none();
+            let due = room.as_ref().map(|room| room.until()).or(due);
+            // Nobody puts it off while the site is shared: what was read holds.
+            if let Some(due) = due.filter(|due| receiver.next_due.is_none_or(|next_due| next_due > At(*due))) {
+                let look = self.looks.entry(subscription).or_insert(Look::of(site, subscription));
+                look.due = look.due.into_iter().chain([due]).min();
             }
+            let born = match room {
+                Some(room) => Some((room, receiver.destination()?)),
+                None => None,
+            };
+            let (action, changed, body) = (message.action, command.now, message.body.clone());
             let id = DeliveryId::derive(command.change, subscription);
-            let (action, partner, body) = (message.action, receiver.partner, &message.body[..]);
-            self.deliveries.push(New { site, lead, action, changed, id, subscription, partner, place, body });
+            let new = New { site, lead, action, changed, id, subscription, partner, position, due, body, born };
+            self.deliveries.push(new);
         }
+        Ok(())
+    }
+}
+
+impl Receiver {
+    fn destination(&self) -> Result<Destination> {
+        let url = self.url.parse().map_err(|_| StoreError::Corrupt(format!("a subscription's URL {:?}", self.url)))?;
+        Ok(Destination { url, secret: self.secret.clone() })
+    }
+}
+
+impl New {
+    fn lease(&self) -> Option<LeaseToken> {
+        self.born.as_ref().map(|(room, _)| room.lease())
+    }
+
+    /// What is sent without being read back, if it was written under a lease.
+    fn born(self) -> Option<Born> {
+        let (room, to) = self.born?;
+        let delivery = Leased {
+            id: self.id,
+            lease: room.lease(),
+            until: room.until(),
+            site: self.site,
+            partner: self.partner,
+            subscription: self.subscription,
+            lead: self.lead,
+            action: self.action,
+            changed: self.changed,
+            body: self.body,
+            attempts: 0,
+            url: to.url,
+            secret: to.secret,
+        };
+        Some(Born { room, delivery })
     }
 }
 
 /// Writes the outbox.
-pub(in crate::store::postgres) async fn send(tx: &Tx, outbox: &Outbox<'_>) -> Result<()> {
-    let new = &outbox.deliveries;
-    if new.is_empty() {
+pub(in crate::store::postgres) async fn send(tx: &Tx, outbox: Outbox) -> Result<()> {
+    if outbox.deliveries.is_empty() {
         return Ok(());
     }
     if outbox.due {
         tx.signal(Signal::Work);
     }
+    let looks: Vec<_> = outbox.looks.values().copied().collect();
+    let (sent, noted) = tokio::join!(biased; insert(tx, &outbox.deliveries), lane::look_at(tx, &looks));
+    sent.and(noted)?;
+    tx.hand_over(outbox.deliveries.into_iter().filter_map(New::born).collect());
+    Ok(())
+}
+
+async fn insert(tx: &Tx, new: &[New]) -> Result<()> {
     let sites: Vec<_> = new.iter().map(|new| new.site).collect();
     let leads: Vec<_> = new.iter().map(|new| new.lead).collect();
     let actions: Vec<_> = new.iter().map(|new| new.action).collect();
-    let changed: Vec<_> = new.iter().map(|new| new.changed).collect();
+    let changed: Vec<_> = new.iter().map(|new| At(new.changed)).collect();
     let ids: Vec<_> = new.iter().map(|new| new.id).collect();
     let subscriptions: Vec<_> = new.iter().map(|new| new.subscription).collect();
     let partners: Vec<_> = new.iter().map(|new| new.partner).collect();
-    let positions: Vec<_> = new.iter().map(|new| new.place.position).collect();
-    let due: Vec<_> = new.iter().map(|new| new.place.due.map(At)).collect();
-    let bodies: Vec<_> = new.iter().map(|new| new.body).collect();
-    let new = params![sites, leads, actions, changed, ids, subscriptions, partners, positions, due, bodies];
-    let looks: Vec<_> = outbox.looks.values().copied().collect();
-    let (sent, noted) = tokio::join!(biased; tx.run(SEND, new), lane::look_at(tx, &looks));
-    sent.and(noted.map(|()| 0))?;
-    Ok(())
+    let positions: Vec<_> = new.iter().map(|new| new.position).collect();
+    let due: Vec<_> = new.iter().map(|new| new.due.map(At)).collect();
+    let leases: Vec<_> = new.iter().map(New::lease).collect();
+    let bodies: Vec<_> = new.iter().map(|new| &new.body[..]).collect();
+    let new = params![sites, leads, actions, changed, ids, subscriptions, partners, positions, due, leases, bodies];
+    tx.run(SEND, new).await.map(|_| ())
 }

@@ -23,7 +23,7 @@ pub(super) async fn apply(tx: &Tx, commands: &[&LeadCommand], patience: Patience
     let mut writing = Writing::default();
     for (case, decided) in cases.iter().zip(&decided) {
         if let Decided::Change(change) = decided {
-            writing.add(case, change, &taken.ends);
+            writing.add(tx, case, change, &taken.ends)?;
         }
     }
     writing.write(tx).await?;
@@ -94,11 +94,11 @@ struct Writing<'a> {
     aliases: Vec<(Key, LeadId)>,
     activities: Vec<(Key, &'a Activity)>,
     keys: Vec<(SiteId, &'a Idempotency, LeadReceipt)>,
-    outbox: Outbox<'a>,
+    outbox: Outbox,
 }
 
 impl<'a> Writing<'a> {
-    fn add(&mut self, case: &Case<'a>, change: &'a LeadChange, ends: &Ends) {
+    fn add(&mut self, tx: &Tx, case: &Case<'a>, change: &'a LeadChange, ends: &Ends) -> Result<()> {
         let command = case.command;
         let lead = &change.lead;
         let key = (lead.site, lead.id);
@@ -111,12 +111,13 @@ impl<'a> Writing<'a> {
         self.activities.extend(change.activities.iter().map(|activity| (key, activity)));
         self.keys.extend(command.idempotency.as_ref().map(|idempotency| (lead.site, idempotency, change.receipt)));
         if let Some(message) = &change.message {
-            self.outbox.add(command, lead.id, message, case.seen.receivers_of(command), ends);
+            self.outbox.add(tx, command, lead.id, message, case.seen.receivers_of(command), ends)?;
         }
+        Ok(())
     }
 
     /// Writes it, in one round trip.
-    async fn write(&self, tx: &Tx) -> Result<()> {
+    async fn write(self, tx: &Tx) -> Result<()> {
         tx.make_ready(&rows::WRITES).await?;
         tx.make_ready(&outbox::WRITES).await?;
         let (new, changed, aliases, activities, keys, sent) = join!(
@@ -126,7 +127,7 @@ impl<'a> Writing<'a> {
             rows::add_aliases(tx, &self.aliases),
             rows::add_activities(tx, &self.activities),
             rows::keep_keys(tx, &self.keys),
-            outbox::send(tx, &self.outbox),
+            outbox::send(tx, self.outbox),
         );
         new.and(changed).and(aliases).and(activities).and(keys).and(sent)
     }

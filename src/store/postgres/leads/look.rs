@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use tokio::join;
 use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
 
 use crate::model::lead::{LeadCommand, LeadReceipt};
+use crate::model::seal::Sealed;
 use crate::model::site::Site;
 use crate::model::{LeadId, PartnerId, SiteId, SubscriptionId};
 use crate::store::postgres::deliveries::outbox::Receiver;
@@ -18,7 +20,8 @@ use crate::store::{Result, StoreError};
 
 /// What is known of each command (`$2` to `$6`): its site, with those who are to hear of its leads; the lead that it names, by
 /// its id or an alias of it, or else by its e-mail; and what its `Idempotency-Key` stands for. `$1` are the sites, each
-/// once. One statement, because each costs the server and the gateway a system call or two.
+/// once, and `$7` is the latest of the times: one is free that may be sent something and has nothing else due. One
+/// statement, because each costs the server and the gateway a system call or two.
 ///
 /// Old data, and later changes of addresses, can leave several leads with one e-mail: the oldest is meant. It is asked for
 /// by its hash, because that is what the index holds.
@@ -30,7 +33,12 @@ pub(in crate::store::postgres) const LOOK: &str = "WITH known_site AS MATERIALIZ
          ) t
          CROSS JOIN LATERAL (
              SELECT array_agg(s.id ORDER BY s.seq) AS subscriptions, array_agg(s.partner_id ORDER BY s.seq) AS partners,
-                    array_agg(p.echo ORDER BY s.seq) AS echoes, array_agg(s.next_due_at ORDER BY s.seq) AS next_dues
+                    array_agg(p.echo ORDER BY s.seq) AS echoes, array_agg(s.next_due_at ORDER BY s.seq) AS next_dues,
+                    array_agg(s.url ORDER BY s.seq) AS urls, array_agg(s.secret ORDER BY s.seq) AS secrets,
+                    array_agg(s.paused_at IS NULL AND (
+                        SELECT TRUE FROM deliveries d
+                        WHERE d.subscription_id = s.id AND d.due_at <= $7 ORDER BY d.due_at LIMIT 1
+                    ) IS NULL ORDER BY s.seq) AS frees
              FROM subscriptions s JOIN partners p ON p.id = s.partner_id
              WHERE s.site_uuid = asked.site_uuid AND s.removed_at IS NULL
          ) receivers
@@ -127,7 +135,8 @@ async fn look(tx: &Tx, sites: &[SiteId], commands: &[&LeadCommand]) -> Result<Ve
     let emails: Vec<_> = commands.iter().map(|command| command.action.email_key().map(String::into_bytes)).collect();
     let keys: Vec<_> = commands.iter().map(|command| Some(command.idempotency.as_ref()?.key.as_str())).collect();
     let times: Vec<_> = commands.iter().map(|command| At(command.now)).collect();
-    let seen = tx.all(LOOK, params![sites, site_of, ids, emails, keys, times], seen).await?;
+    let latest = commands.iter().map(|command| At(command.now)).max();
+    let seen = tx.all(LOOK, params![sites, site_of, ids, emails, keys, times, latest], seen).await?;
     seen.into_iter().map(|(seen, kept)| Ok(Seen { kept: kept.map(Kept::receipt).transpose()?, ..seen })).collect()
 }
 
@@ -167,10 +176,26 @@ fn seen(row: &Row) -> RowResult<(Seen, Option<Kept>)> {
 fn receivers(row: &Row) -> RowResult<Vec<Receiver>> {
     // There are no arrays if there are no subscriptions.
     let subscriptions: Vec<SubscriptionId> = row.try_get::<_, Option<_>>("subscriptions")?.unwrap_or_default();
-    let partners: Vec<PartnerId> = row.try_get::<_, Option<_>>("partners")?.unwrap_or_default();
-    let echoes: Vec<bool> = row.try_get::<_, Option<_>>("echoes")?.unwrap_or_default();
-    let next_dues: Vec<Option<At>> = row.try_get::<_, Option<_>>("next_dues")?.unwrap_or_default();
-    let receivers = subscriptions.into_iter().zip(partners).zip(echoes).zip(next_dues);
-    let receiver = |(((subscription, partner), echo), next_due)| Receiver { subscription, partner, echo, next_due };
-    Ok(receivers.map(receiver).collect())
+    let mut partners = column::<PartnerId>(row, "partners")?;
+    let mut echoes = column::<bool>(row, "echoes")?;
+    let mut next_dues = column::<Option<At>>(row, "next_dues")?;
+    let mut urls = column::<String>(row, "urls")?;
+    let mut secrets = column::<Sealed>(row, "secrets")?;
+    let mut frees = column::<bool>(row, "frees")?;
+    let receiver = |subscription| {
+        Some(Receiver {
+            subscription,
+            partner: partners.next()?,
+            echo: echoes.next()?,
+            next_due: next_dues.next()?,
+            url: urls.next()?,
+            secret: secrets.next()?,
+            free: frees.next()?,
+        })
+    };
+    Ok(subscriptions.into_iter().map_while(receiver).collect())
+}
+
+fn column<'r, T: FromSql<'r>>(row: &'r Row, name: &str) -> RowResult<std::vec::IntoIter<T>> {
+    Ok(row.try_get::<_, Option<Vec<T>>>(name)?.unwrap_or_default().into_iter())
 }

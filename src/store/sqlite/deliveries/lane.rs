@@ -28,17 +28,13 @@ pub(super) struct Place {
     pub(super) due: Option<Timestamp>,
 }
 
-/// The place of a delivery that enters a lane at `now`. If it is the head, its subscription is woken.
+/// The place of a delivery that enters a lane at `now`. If it is the head, its subscription is to be told: see [`due_at`].
 pub(super) fn enter(tx: &Tx, subscription: SubscriptionId, lead: LeadId, now: Timestamp) -> Result<Place> {
     let last: Option<i64> = tx.one(LAST, params![subscription, lead], |row| row.get("position"))?;
-    match last {
-        Some(last) => Ok(Place { position: last + 1, due: None }),
-        None => {
-            due_at(tx, subscription, now)?;
-            tx.signal(Signal::Work);
-            Ok(Place { position: 0, due: Some(now) })
-        }
-    }
+    Ok(match last {
+        Some(last) => Place { position: last + 1, due: None },
+        None => Place { position: 0, due: Some(now) },
+    })
 }
 
 /// Makes the first of what waits in a lane due, after its head has gone.

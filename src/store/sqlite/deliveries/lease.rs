@@ -57,9 +57,9 @@ struct Receiver {
 }
 
 /// Where to send, and what to sign with.
-struct Destination {
-    url: DestinationUrl,
-    secret: Sealed,
+pub(super) struct Destination {
+    pub(super) url: DestinationUrl,
+    pub(super) secret: Sealed,
 }
 
 /// Leases what is due, as the request says.
@@ -133,7 +133,7 @@ impl Leasing<'_> {
         if !self.tx.any(DUE, due)? {
             return Ok(0);
         }
-        let to = self.destination(receiver)?;
+        let to = destination(self.tx, receiver.seq)?;
         let request = &self.request;
         let due = self.tx.all(DUE, due, |row| Ok((row.get::<_, i64>("seq")?, leased(row, receiver, &to, request)?)))?;
         let count = due.len();
@@ -143,13 +143,6 @@ impl Leasing<'_> {
             self.taken.push(leased);
         }
         Ok(count)
-    }
-
-    /// Read only for those that are sent something: to parse a URL takes longer than all the rest.
-    fn destination(&self, receiver: &Receiver) -> Result<Destination> {
-        let sql = "SELECT url, secret FROM subscriptions WHERE seq = ?1";
-        let read = |row: &Row| Ok(Destination { url: row.get("url")?, secret: row.get("secret")? });
-        Ok(self.tx.prepare_cached(sql)?.query_row([receiver.seq], read)?)
     }
 
     /// Whether a subscription had no room from the start.
@@ -182,6 +175,14 @@ impl Leasing<'_> {
         }
         Ok(last.filter(|_| full == STEP))
     }
+}
+
+/// Where to send what the subscription with this `seq` has. Read only for those that are sent something: to parse a URL takes
+/// longer than all the rest.
+pub(super) fn destination(tx: &Tx, seq: i64) -> Result<Destination> {
+    let sql = "SELECT url, secret FROM subscriptions WHERE seq = ?1";
+    let read = |row: &Row| Ok(Destination { url: row.get("url")?, secret: row.get("secret")? });
+    Ok(tx.prepare_cached(sql)?.query_row([seq], read)?)
 }
 
 fn receiver(row: &Row) -> rusqlite::Result<Receiver> {

@@ -1,49 +1,114 @@
-//! The outbox: what a change of a lead has to send, written in the change's own transaction.
+//! The outbox: what a change of a lead has to send, written in the change's own transaction. What this process has room for
+//! is written under its lease, and goes straight to it.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::lane;
-use crate::model::delivery::State;
+use super::lease::{self, Destination};
+use crate::model::delivery::{Leased, State};
 use crate::model::lead::{Lead, LeadCommand, Message};
 use crate::model::{DeliveryId, PartnerId, SubscriptionId};
-use crate::store::Result;
 use crate::store::sqlite::statements::Statements;
 use crate::store::sqlite::values::At;
 use crate::store::sqlite::writer::Tx;
+use crate::store::{Result, Room, Signal};
 
-/// Every live subscription of the site, paused ones too; but not the origin's own, if it does not want its echo.
-pub(in crate::store::sqlite) const RECEIVERS: &str = "SELECT s.id, s.partner_id
+/// Every live subscription of the site, paused ones too; but not the origin's own, if it does not want its echo. One is
+/// free if it may be sent something and has nothing else due: what is new passes nothing by that has waited longer.
+pub(in crate::store::sqlite) const RECEIVERS: &str = "SELECT s.seq, s.id, s.partner_id,
+            s.paused_at IS NULL AND NOT EXISTS
+                (SELECT 1 FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at <= ?3) AS free
      FROM subscriptions s JOIN partners p ON p.id = s.partner_id
      WHERE s.site_uuid = ?1 AND s.removed_at IS NULL AND NOT (p.echo = 0 AND s.partner_id IS ?2)
      ORDER BY s.seq";
 
+/// A subscription that hears of the change.
+struct Receiver {
+    seq: i64,
+    id: SubscriptionId,
+    partner: PartnerId,
+    free: bool,
+}
+
 /// Adds one delivery of the change for each subscription that is to hear of it. All are sent the same bytes.
 pub(in crate::store::sqlite) fn send(tx: &Tx, command: &LeadCommand, lead: &Lead, message: &Message) -> Result<()> {
-    let receivers: Vec<(SubscriptionId, PartnerId)> =
-        tx.all(RECEIVERS, params![command.site, command.origin.partner], |row| {
-            Ok((row.get("id")?, row.get("partner_id")?))
-        })?;
-    for (subscription, partner) in receivers {
-        let place = lane::enter(tx, subscription, lead.id, command.now)?;
-        tx.run(
-            "INSERT INTO deliveries (id, site_uuid, subscription_id, partner_id, lead_id, action, changed_at, state,
-                                     position, due_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            params![
-                DeliveryId::derive(command.change, subscription),
-                command.site,
-                subscription,
-                partner,
-                lead.id,
-                message.action,
-                At(command.now),
-                State::Waiting,
-                place.position,
-                place.due.map(At)
-            ],
-        )?;
-        let seq = tx.last_insert_rowid();
-        tx.run("INSERT INTO delivery_bodies (delivery_seq, body) VALUES (?1, ?2)", params![seq, message.body])?;
+    let hearing = params![command.site, command.origin.partner, At(command.now)];
+    for receiver in tx.all(RECEIVERS, hearing, receiver)? {
+        send_to(tx, &receiver, command, lead, message)?;
     }
     Ok(())
+}
+
+fn receiver(row: &Row) -> rusqlite::Result<Receiver> {
+    Ok(Receiver { seq: row.get("seq")?, id: row.get("id")?, partner: row.get("partner_id")?, free: row.get("free")? })
+}
+
+fn send_to(tx: &Tx, receiver: &Receiver, command: &LeadCommand, lead: &Lead, message: &Message) -> Result<()> {
+    let place = lane::enter(tx, receiver.id, lead.id, command.now)?;
+    let room = match place.due {
+        Some(_) if receiver.free => tx.room(receiver.id, message.body.len()),
+        _ => None,
+    };
+    let due = room.as_ref().map(|room| room.until()).or(place.due);
+    let id = DeliveryId::derive(command.change, receiver.id);
+    tx.run(
+        "INSERT INTO deliveries (id, site_uuid, subscription_id, partner_id, lead_id, action, changed_at, state,
+                                 position, due_at, lease)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            id,
+            command.site,
+            receiver.id,
+            receiver.partner,
+            lead.id,
+            message.action,
+            At(command.now),
+            State::Waiting,
+            place.position,
+            due.map(At),
+            room.as_ref().map(|room| room.lease()),
+        ],
+    )?;
+    let body = params![tx.last_insert_rowid(), &message.body[..]];
+    tx.run("INSERT INTO delivery_bodies (delivery_seq, body) VALUES (?1, ?2)", body)?;
+    if let Some(due) = due {
+        lane::due_at(tx, receiver.id, due)?;
+    }
+    match (room, place.due) {
+        (Some(room), _) => {
+            let to = lease::destination(tx, receiver.seq)?;
+            let delivery = born(&*room, id, receiver, to, command, lead, message);
+            tx.hand_over(room, delivery);
+        }
+        (None, Some(_)) => tx.signal(Signal::Work),
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+/// What is sent without being read back.
+fn born(
+    room: &dyn Room,
+    id: DeliveryId,
+    receiver: &Receiver,
+    to: Destination,
+    command: &LeadCommand,
+    lead: &Lead,
+    message: &Message,
+) -> Leased {
+    Leased {
+        id,
+        lease: room.lease(),
+        until: room.until(),
+        site: command.site,
+        partner: receiver.partner,
+        subscription: receiver.id,
+        lead: lead.id,
+        action: message.action,
+        changed: command.now,
+        body: message.body.clone(),
+        attempts: 0,
+        url: to.url,
+        secret: to.secret,
+    }
 }

@@ -75,6 +75,10 @@ fn replay(tx: &Tx, delivery: &Finished, now: Timestamp) -> Result<()> {
          WHERE seq = ?1",
         params![delivery.seq, place.position, place.due.map(At)],
     )?;
+    if let Some(due) = place.due {
+        lane::due_at(tx, delivery.subscription, due)?;
+        tx.signal(Signal::Work);
+    }
     Ok(())
 }
 

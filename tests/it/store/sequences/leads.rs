@@ -7,6 +7,7 @@ use leadgate::model::{ChangeId, LeadId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::leasing;
 use super::world::{DOMAINS, SLUGS, Same, World, often_the_first, pick_late};
 use crate::store::fixture::activity;
 
@@ -23,6 +24,7 @@ pub struct Step {
     fields: Vec<Field>,
     activities: Vec<u8>,
     key: Option<Key>,
+    rooms: Option<Rooms>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +56,13 @@ struct Key {
     request: u8,
 }
 
+/// What the driver has room for meanwhile, and how long its lease lasts.
+#[derive(Debug, Clone)]
+struct Rooms {
+    count: usize,
+    seconds: u64,
+}
+
 pub fn steps() -> impl Strategy<Value = Step> {
     let site = often_the_first(DOMAINS.len());
     let lead = || prop_oneof![3 => 0..2_usize, 1 => 0..8_usize];
@@ -63,6 +72,8 @@ pub fn steps() -> impl Strategy<Value = Step> {
         1 => lead().prop_map(|lead| Action::AddActivities { lead }),
     ];
     let key = (0..2_u8, 0..2_u8).prop_map(|(key, request)| Key { key, request });
+    let seconds = prop::sample::select(vec![1, 60, 600]);
+    let rooms = (1..3_usize, seconds).prop_map(|(count, seconds)| Rooms { count, seconds });
     (
         site,
         prop::option::weighted(0.3, often_the_first(SLUGS.len())),
@@ -70,14 +81,16 @@ pub fn steps() -> impl Strategy<Value = Step> {
         prop::collection::vec(fields(), 0..4),
         prop::collection::vec(0..3_u8, 0..3),
         prop::option::weighted(0.2, key),
+        prop::option::weighted(0.5, rooms),
     )
-        .prop_map(|(site, origin, action, fields, activities, key)| Step {
+        .prop_map(|(site, origin, action, fields, activities, key, rooms)| Step {
             site,
             origin,
             action,
             fields,
             activities,
             key,
+            rooms,
         })
 }
 
@@ -99,7 +112,11 @@ impl Step {
     pub async fn take(&self, world: &mut World) -> Same {
         let fresh = LeadId::random(&world.entropy);
         let command = self.command(world, fresh);
+        if let Some(rooms) = &self.rooms {
+            leasing::offer(world, rooms.count, rooms.seconds);
+        }
         let outcome = world.both(async |store| store.apply_lead_change(command.clone()).await).await?;
+        leasing::take_what_was_given(world)?;
         if let LeadOutcome::Done(receipt) = outcome {
             world.leads.retain(|lead| *lead != receipt.lead);
             world.leads.push(receipt.lead);

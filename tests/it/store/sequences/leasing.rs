@@ -169,3 +169,26 @@ async fn quiet(world: &World, engine: &Engine, waiting: &[Delivery]) -> Same<Has
     }
     Ok(quiet)
 }
+
+/// Has both couriers offer room for so many, until what was given is taken.
+pub fn offer(world: &World, rooms: usize, seconds: u64) {
+    let lease = LeaseToken::random(&world.entropy);
+    world.engines.iter().for_each(|engine| engine.courier.offer(rooms, lease, world.after(seconds)));
+}
+
+/// Takes what the couriers were handed. It must be the same, after the same questions.
+pub fn take_what_was_given(world: &mut World) -> Same {
+    let [one, other] = &world.engines;
+    let asked = [one.courier.asked(), other.courier.asked()];
+    let given = [one, other].map(|engine| engine.courier.given().into_iter().map(Taken::from).collect::<Vec<_>>());
+    world.engines.iter().for_each(|engine| engine.courier.close());
+    let [one, other] = given;
+    if one != other || asked[0] != asked[1] {
+        let words =
+            format!("SQLite hands over {one:#?} of {:?}\nPostgreSQL hands over {other:#?} of {:?}", asked[0], asked[1]);
+        return Err(Difference::new(words));
+    }
+    let held = |taken: &Taken| Held { delivery: taken.id, lease: taken.lease, since: world.now };
+    world.held.extend(one.iter().map(held));
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! The two stores, and what a sequence knows of what it has done to them.
 
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 use std::time::Duration;
 
 use leadgate::model::oauth::NewCode;
@@ -16,6 +17,7 @@ use proptest::prelude::*;
 use super::{directory, subscriptions};
 use crate::harness::entropy::SeededEntropy;
 use crate::harness::make;
+use crate::store::courier::TestCourier;
 use crate::store::fixture::Fixture;
 
 /// Login names; listings are in the order of their bytes, whatever the language.
@@ -52,6 +54,8 @@ impl fmt::Display for Difference {
 pub struct Engine {
     pub name: &'static str,
     pub fixture: Fixture,
+    /// What stands for its driver when leads come in.
+    pub courier: Arc<TestCourier>,
     /// Subscriptions that it lets stand aside, as far as its driver remembers.
     pub passed_over: Vec<SubscriptionId>,
 }
@@ -96,7 +100,10 @@ impl World {
     /// Two fresh stores, each with a small town in it.
     pub async fn new() -> Self {
         let (sqlite, postgres) = tokio::join!(Fixture::sqlite(), Fixture::postgres());
-        let engine = |name, fixture| Engine { name, fixture, passed_over: Vec::new() };
+        let engine = |name, fixture: Fixture| {
+            let courier = TestCourier::of(&*fixture.store);
+            Engine { name, fixture, courier, passed_over: Vec::new() }
+        };
         let (now, entropy) = (sqlite.now(), SeededEntropy::new(1));
         let site = |(domain, n): (&&str, u8)| Site {
             id: SiteId::from_bytes([n; 16]),

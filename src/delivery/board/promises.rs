@@ -1,0 +1,80 @@
+//! Room that is promised to deliveries while they are committed: see [`crate::store::Courier`].
+
+use super::entry::Promise;
+use super::{Board, Start};
+use crate::delivery::limits::Health;
+use crate::model::delivery::Leased;
+use crate::model::{SubscriptionId, Timestamp};
+
+impl Board {
+    /// Promises room for one more delivery, with a body of so many bytes, if it could be leased just as well. The number must
+    /// be given to [`Board::keep`] or [`Board::withdraw`].
+    pub fn promise(&mut self, id: SubscriptionId, bytes: usize) -> Option<u64> {
+        let fits = self.bytes.saturating_add(bytes) <= self.limits.memory;
+        if !self.open || !fits || self.limits.free(self.load) == 0 || self.is_behind() {
+            return None;
+        }
+        let ahead = self.ahead();
+        let (health, held) = self.entries.get(&id).map_or_else(Default::default, |entry| (entry.health, entry.held()));
+        if health == Health::Failing || held >= self.limits.may_hold(self.load, health, ahead) {
+            return None;
+        }
+        let number = self.next_number();
+        self.entries.entry(id).or_default().promised.push(Promise { number, bytes });
+        self.promised += 1;
+        self.bytes += bytes;
+        Some(number)
+    }
+
+    /// Takes in the delivery to which room was promised, now that it is committed. It begins if it may.
+    pub fn keep(&mut self, number: u64, delivery: Leased, now: Timestamp) -> Option<Start> {
+        let id = delivery.subscription;
+        let stands = self.take_back(id, number);
+        if !stands || !self.open {
+            self.release(&delivery);
+            self.forget_if_idle(id);
+            return None;
+        }
+        self.make_ready(delivery);
+        self.begin(id, now)
+    }
+
+    /// The delivery was not committed.
+    pub fn withdraw(&mut self, id: SubscriptionId, number: u64) {
+        self.take_back(id, number);
+        self.forget_if_idle(id);
+    }
+
+    /// Whether room is promised to anything.
+    pub fn has_promised(&self) -> bool {
+        self.promised > 0
+    }
+
+    /// What is being committed for a subscription may have been written before it was recalled.
+    pub(super) fn break_promises(&mut self, id: SubscriptionId) {
+        let promised = self.entries.get_mut(&id).map(|entry| std::mem::take(&mut entry.promised));
+        promised.unwrap_or_default().into_iter().for_each(|promise| self.count_out(promise));
+    }
+
+    /// How many more deliveries may be held ready, in all.
+    pub(super) fn ahead(&self) -> usize {
+        self.limits.places.saturating_sub(self.ready + self.promised)
+    }
+
+    /// Whether the promise still stood.
+    fn take_back(&mut self, id: SubscriptionId, number: u64) -> bool {
+        let promise = self.entries.get_mut(&id).and_then(|entry| {
+            let index = entry.promised.iter().position(|promise| promise.number == number)?;
+            Some(entry.promised.swap_remove(index))
+        });
+        promise.is_some_and(|promise| {
+            self.count_out(promise);
+            true
+        })
+    }
+
+    fn count_out(&mut self, promise: Promise) {
+        self.promised -= 1;
+        self.bytes -= promise.bytes;
+    }
+}

@@ -1,0 +1,62 @@
+//! Straight from the commit to the socket: what the store makes is committed under this driver's lease as far as there is
+//! room, and begins without being leased. What there is no room for waits in the store.
+
+use std::sync::{Arc, Weak};
+
+use super::attempt::begin;
+use super::driver::lease_time;
+use super::shared::Shared;
+use crate::model::delivery::Leased;
+use crate::model::time::after;
+use crate::model::{LeaseToken, SubscriptionId, Timestamp};
+use crate::store::{Courier, Room};
+
+/// The driver, as the store knows it. The store outlives it.
+pub(super) struct Hand(pub(super) Weak<Shared>);
+
+impl Courier for Hand {
+    fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
+        let shared = self.0.upgrade()?;
+        let number = shared.board().promise(subscription, bytes)?;
+        let lease = LeaseToken::random(&*shared.parts.entropy);
+        let until = after(shared.parts.clock.now(), lease_time(shared.parts.policy.timeout));
+        Some(Box::new(Promised { shared, subscription, number: Some(number), lease, until }))
+    }
+}
+
+/// Room on the board.
+struct Promised {
+    shared: Arc<Shared>,
+    subscription: SubscriptionId,
+    /// `None` once it is filled.
+    number: Option<u64>,
+    lease: LeaseToken,
+    until: Timestamp,
+}
+
+impl Room for Promised {
+    fn lease(&self) -> LeaseToken {
+        self.lease
+    }
+
+    fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    fn fill(mut self: Box<Self>, delivery: Leased) {
+        let Some(number) = self.number.take() else { return };
+        let now = self.shared.parts.clock.now();
+        let start = self.shared.board().keep(number, delivery, now);
+        begin(&self.shared, start);
+        self.shared.promises.notify_one();
+    }
+}
+
+impl Drop for Promised {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.shared.board().withdraw(self.subscription, number);
+            self.shared.promises.notify_one();
+        }
+    }
+}
