@@ -103,6 +103,7 @@ impl Cast {
             partner: self.partner,
             url: url.parse().expect("a URL"),
             secret: keys.seal(SECRET.as_bytes(), &secret_context(self.partner, self.site), &OsEntropy),
+            by: None,
             now: now(),
         };
         store.replace_subscription(subscription).await.expect("a subscription");

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::{Counts, DeliveryStats};
 use crate::domain::Gateway;
 use crate::domain::housekeeping::INTERVAL;
+use crate::domain::links::ResetRequests;
 use crate::model::time;
 use crate::telemetry::Metrics;
 
@@ -49,5 +51,18 @@ pub async fn mirror(stats: Arc<DeliveryStats>, metrics: Arc<Metrics>, shutdown: 
             () = shutdown.cancelled() => return,
             changed = counts.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+/// Mails that are sent at once. A server that is slow must not keep everybody waiting who is with it.
+const MAILS: usize = 4;
+
+/// Sends links to people who have forgotten their passwords.
+pub async fn answer_resets(gateway: Arc<Gateway>, requests: ResetRequests, shutdown: CancellationToken) {
+    let next = async |mut requests: ResetRequests| requests.recv().await.map(|email| (email, requests));
+    let answered = stream::unfold(requests, next).for_each_concurrent(MAILS, |email| gateway.answer_reset(email));
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = answered => {}
     }
 }

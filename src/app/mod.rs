@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Settings;
 use crate::delivery::{self, Driver, DriverParts};
 use crate::domain::guesses::Limits;
+use crate::domain::links::PostOffice;
 use crate::domain::passwords::Passwords;
 use crate::domain::{Gateway, Policy};
-use crate::egress::{Client, ClientError, Guard, Resolve};
+use crate::egress::{Client, ClientError, Guard, Mailer, Resolve};
 use crate::http::{self, App, HttpSettings};
 use crate::model::{Clock, Entropy};
 use crate::store::{self, OpenError, Purpose, StoreError};
@@ -120,8 +121,10 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let passwords = Passwords::new(cores);
+    let (post_office, resets) = settings.mail.clone().map(Mailer::new).map(PostOffice::new).unzip();
     let policy = policy(&settings);
-    let gateway = Arc::new(Gateway { store, keys, clock: clock.clone(), entropy, guard, passwords, policy });
+    let gateway =
+        Arc::new(Gateway { store, keys, clock: clock.clone(), entropy, guard, passwords, post_office, policy });
 
     let metrics = Metrics::new();
     let shutdown = CancellationToken::new();
@@ -134,6 +137,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         tokio::spawn(driver.run(shutdown.clone())),
         tokio::spawn(server::serve(listener, router, callers, clock.clone(), shutdown.clone())),
     ];
+    if let Some(resets) = resets {
+        tasks.push(tokio::spawn(background::answer_resets(gateway.clone(), resets, shutdown.clone())));
+    }
     if let Some(listener) = metrics_listener {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "serving metrics");
@@ -170,6 +176,7 @@ fn policy(settings: &Settings) -> Policy {
         access_token_ttl: settings.oauth.access_token_ttl,
         refresh_token_ttl: settings.oauth.refresh_token_ttl,
         code_ttl: settings.oauth.code_ttl,
+        sessions: settings.sessions,
         guesses: Limits { per_account: settings.throttle.per_account, per_address: settings.throttle.per_address },
         retention: settings.delivery.retention,
     }

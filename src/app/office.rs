@@ -6,13 +6,20 @@ use super::{StartError, keys};
 use crate::config::Settings;
 use crate::domain::admin::Admin;
 use crate::domain::rekey::{Rekey, Report};
+use crate::egress::Mailer;
 use crate::model::{Entropy, OsEntropy, SystemClock};
 use crate::store::{self, DatabaseUrl, OpenError, Purpose, SharedStore};
 
 /// Opens the database for one command; a gateway may be serving it at the same time. The caller closes the store.
 pub async fn admin(settings: &Settings) -> Result<Admin, OpenError> {
     let store = store::open(&settings.database_url, Purpose::Command).await?;
-    Ok(Admin { store, clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) })
+    Ok(Admin {
+        store,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        public_url: settings.public_url.as_str().to_owned(),
+        mailer: settings.mail.clone().map(Mailer::new),
+    })
 }
 
 /// Brings the database up to date. Returns the names of the migrations that were applied, in order.
@@ -23,6 +30,14 @@ pub async fn migrate(settings: &Settings) -> Result<Vec<String>, OpenError> {
 /// What would keep a gateway from starting with these settings. Changes nothing; that there is no database yet is no
 /// problem, if it can be made.
 pub async fn examine(settings: &Settings) -> Vec<String> {
+    let mut problems = examine_database(settings).await;
+    if let Some(route) = &settings.mail {
+        problems.extend(Mailer::new(route.clone()).try_out().await.err().map(|error| error.to_string()));
+    }
+    problems
+}
+
+async fn examine_database(settings: &Settings) -> Vec<String> {
     if let DatabaseUrl::Sqlite(path) = &settings.database_url
         && !path.exists()
     {

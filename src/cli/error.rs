@@ -5,7 +5,7 @@ use std::io;
 use crate::app::StartError;
 use crate::config::SettingsError;
 use crate::domain::admin::AdminError;
-use crate::domain::passwords::InvalidPassword;
+use crate::domain::new_password::InvalidPassword;
 use crate::store::OpenError;
 use crate::store::transfer::TransferError;
 use crate::telemetry::InvalidFilter;

@@ -58,7 +58,7 @@ enum Command {
     Demo,
     /// Bring the database up to date
     Migrate,
-    /// Check settings, database and key
+    /// Check settings, database, key and mail server
     Check,
     /// Encrypt everything anew with the first key of secret_key
     Rekey,

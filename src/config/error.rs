@@ -29,6 +29,14 @@ pub enum SettingsError {
         /// The file, or "the environment".
         source_name: String,
     },
+    /// A setting that is needed because of another one.
+    #[error("{key} must be set, too, because {because} is set")]
+    Missing {
+        /// The setting that is not set.
+        key: &'static str,
+        /// The one that needs it.
+        because: &'static str,
+    },
     /// A value that makes no sense.
     #[error("{key} (from {source_name}) must be {expected}{}", but_is(value))]
     Value {

@@ -13,7 +13,7 @@ use super::error::SettingsError;
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 /// The keys of all settings. The variable of `delivery.timeout` is `LEADGATE_DELIVERY_TIMEOUT`.
-pub const KEYS: [&str; 17] = [
+pub const KEYS: [&str; 21] = [
     "database_url",
     "listen",
     "public_url",
@@ -29,6 +29,10 @@ pub const KEYS: [&str; 17] = [
     "oauth.access_token_ttl",
     "oauth.refresh_token_ttl",
     "oauth.code_ttl",
+    "sessions.idle_ttl",
+    "sessions.ttl",
+    "smtp.url",
+    "smtp.from",
     "throttle.per_account",
     "throttle.per_address",
 ];

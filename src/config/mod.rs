@@ -15,7 +15,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use crate::model::mail::MailRoute;
 use crate::model::seal::Keyring;
+use crate::model::session::Lives;
 use crate::model::throttle::Limit;
 use crate::store::DatabaseUrl;
 
@@ -42,6 +44,10 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     /// Lives of codes and tokens.
     pub oauth: OAuthSettings,
+    /// How mail is sent; `None`: no mail.
+    pub mail: Option<MailRoute>,
+    /// How long people stay signed in.
+    pub sessions: Lives,
     /// How often somebody may be wrong.
     pub throttle: ThrottleSettings,
 }
@@ -145,6 +151,8 @@ impl Settings {
             metrics_listen: reader.text("metrics_listen", address, |text| text.parse().ok())?,
             delivery: DeliverySettings::read(&reader)?,
             oauth: OAuthSettings::read(&reader)?,
+            mail: mail_route(&reader)?,
+            sessions: session_lives(&reader)?,
             throttle: ThrottleSettings::read(&reader)?,
         })
     }
@@ -200,6 +208,25 @@ fn retry_schedule(reader: &Reader) -> Result<Vec<Duration>, SettingsError> {
         return Err(reader.fault("delivery.retry_schedule", expected));
     }
     Ok(waits)
+}
+
+fn mail_route(reader: &Reader) -> Result<Option<MailRoute>, SettingsError> {
+    let url = "smtps://USER:PASSWORD@HOST:PORT or smtp://USER:PASSWORD@HOST:PORT";
+    let address = "an e-mail address such as leads@example.com, or with a name, such as Leads <leads@example.com>";
+    let server = reader.text("smtp.url", url, |text| text.parse().ok())?;
+    let from = reader.text("smtp.from", address, |text| text.parse().ok())?;
+    match (server, from) {
+        (None, _) => Ok(None),
+        (Some(server), Some(from)) => Ok(Some(MailRoute { server, from })),
+        (Some(_), None) => Err(SettingsError::Missing { key: "smtp.from", because: "smtp.url" }),
+    }
+}
+
+fn session_lives(reader: &Reader) -> Result<Lives, SettingsError> {
+    Ok(Lives {
+        idle: reader.duration("sessions.idle_ttl", "a duration from 5m to 90d", 5 * MINUTE..=90 * DAY)?,
+        absolute: reader.duration("sessions.ttl", "a duration from 5m to 365d", 5 * MINUTE..=365 * DAY)?,
+    })
 }
 
 impl OAuthSettings {

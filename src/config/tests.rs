@@ -34,6 +34,9 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(settings.oauth.access_token_ttl, Duration::from_secs(3600));
     assert_eq!(settings.oauth.refresh_token_ttl, Duration::from_secs(180 * 86_400));
     assert_eq!(settings.oauth.code_ttl, Duration::from_secs(60));
+    assert_eq!(settings.sessions.idle, Duration::from_secs(2 * 3600));
+    assert_eq!(settings.sessions.absolute, Duration::from_secs(12 * 3600));
+    assert!(settings.mail.is_none());
 }
 
 #[test]
@@ -116,6 +119,9 @@ fn a_bad_value_is_named_with_its_source_and_what_is_expected() {
         ("oauth.access_token_ttl", "2d"),
         ("oauth.refresh_token_ttl", "1s"),
         ("oauth.code_ttl", "1h"),
+        ("sessions.idle_ttl", "1m"),
+        ("sessions.ttl", "366d"),
+        ("smtp.from", "nobody"),
         ("throttle.per_account", "10"),
         ("throttle.per_account", "0/10m"),
         ("throttle.per_account", "10/10"),
@@ -131,7 +137,16 @@ fn a_bad_value_is_named_with_its_source_and_what_is_expected() {
 }
 
 #[test]
+fn mail_needs_a_server_and_a_sender() {
+    let route = load("[smtp]\nurl = \"smtp://localhost\"\nfrom = \"Leads <leads@example.com>\"", &[]).unwrap().mail;
+    assert_eq!(route.unwrap().from.to_string(), "Leads <leads@example.com>");
+    assert_eq!(refusal("smtp.url = \"smtp://localhost\"", &[]), "smtp.from must be set, too, because smtp.url is set");
+}
+
+#[test]
 fn secrets_are_never_shown() {
+    let message = refusal("", &[("LEADGATE_SMTP_URL", "smtps://kim:hush@mail.example.com/path")]);
+    assert!(message.starts_with("smtp.url") && !message.contains("hush"), "{message}");
     let message = refusal("", &[("LEADGATE_SECRET_KEY", "hush")]);
     assert!(message.contains("secret_key") && message.contains("64 digits") && !message.contains("hush"), "{message}");
     let keys = format!("secret_key = [\"{}\", \"{}\"]", "0a".repeat(32), "0b".repeat(32));

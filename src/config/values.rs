@@ -66,7 +66,7 @@ impl Reader {
         let source = self.0.find_metadata(key).map(|metadata| metadata.name.to_string());
         let shown = self.0.find_value(key).ok().and_then(|value| items(&value)).map(|items| items.join(","));
         let shown = shown.filter(|text| match key {
-            "secret_key" => false,
+            "secret_key" | "smtp.url" => false,
             "database_url" => !text.contains('@'), // what stands before it can be a password
             _ => true,
         });

@@ -7,7 +7,7 @@ use crate::model::oauth::AccessGrant;
 use crate::model::scope::Scope;
 use crate::model::source::{Source, Username};
 use crate::model::token::{Access, Plain};
-use crate::model::{PartnerId, SiteId};
+use crate::model::{GrantId, PartnerId, SiteId};
 
 use super::guesses::{Credential, Guess, Throttled};
 use super::{Gateway, StoreError};
@@ -53,6 +53,8 @@ pub struct Subscriber {
     pub partner: PartnerId,
     /// The site.
     pub site: SiteId,
+    /// With which permission.
+    pub grant: GrantId,
 }
 
 impl Gateway {
@@ -68,7 +70,7 @@ impl Gateway {
             return Err(AccessError::SiteNotFound);
         }
         let site = own_site(&access, site)?;
-        Ok(Subscriber { partner: access.partner, site })
+        Ok(Subscriber { partner: access.partner, site, grant: access.grant })
     }
 
     /// Admits a partner to send leads to `site`.

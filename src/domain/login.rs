@@ -1,36 +1,37 @@
 //! Who is at the browser: logging in, sessions, logging out.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::Gateway;
 use super::guesses::{Guess, Throttled};
 use super::passwords::Checked;
+use crate::model::SessionId;
 use crate::model::device::Device;
-use crate::model::person::{Email, NewSession, PasswordHash, User};
-use crate::model::time;
+use crate::model::person::{Email, PasswordHash, User};
+use crate::model::session::{NewSession, SignedIn, UserAgent};
 use crate::model::token::{Plain, Session};
 use crate::store::Result;
-
-/// How long a session lives, whether it is used or not.
-pub const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// What became of an attempt to log in.
 #[derive(Debug)]
 pub enum LogIn {
     /// A session has started.
-    Done {
-        /// Its cookie.
-        session: Plain<Session>,
-        /// What the browser is known by the next time.
-        device: Device,
-    },
+    Done(Welcome),
     /// There is no such pair of e-mail and password.
     Wrong,
     /// Too many passwords are being checked; nobody knows.
     Busy,
     /// Too many passwords were wrong; nobody has looked at this one.
     Throttled(Throttled),
+}
+
+/// What a browser keeps in which somebody has just shown their password.
+#[derive(Debug)]
+pub struct Welcome {
+    /// The cookie of the session that has started.
+    pub session: Plain<Session>,
+    /// What the browser is known by the next time.
+    pub device: Device,
 }
 
 /// The browser in which somebody logs in.
@@ -40,12 +41,14 @@ pub struct At<'a> {
     pub address: IpAddr,
     /// What it is known by.
     pub device: &'a Device,
+    /// What it calls itself.
+    pub agent: &'a UserAgent,
     /// The session that it has.
     pub session: Option<&'a Plain<Session>>,
 }
 
 /// Whether e-mail and password belong together.
-enum Known {
+pub(super) enum Known {
     Yes(User, PasswordHash),
     No,
     Busy,
@@ -65,19 +68,36 @@ impl Gateway {
         if let Some(before) = at.session {
             self.log_out(before).await?;
         }
-        let session = Plain::generate(&*self.entropy);
-        let now = self.clock.now();
-        let expires = time::after(now, SESSION_LIFE);
-        let new = NewSession { hash: session.hash(), user: user.id, created: now, expires };
-        self.store.start_session(new).await?;
         tracing::info!(user = %user.id, "logged in");
-        let device = at.device.marked(user.id, &hash, &self.keys, &*self.entropy);
-        Ok(LogIn::Done { session, device })
+        Ok(LogIn::Done(self.welcome(&user, &hash, &at).await?))
     }
 
-    /// Whose session this is, if it is alive.
-    pub async fn session_user(&self, session: &Plain<Session>) -> Result<Option<User>> {
-        self.store.session_user(&session.hash(), self.clock.now()).await
+    /// Starts a session for somebody who has just shown that they have the password of this hash.
+    pub(super) async fn welcome(&self, user: &User, hash: &PasswordHash, at: &At<'_>) -> Result<Welcome> {
+        let session = Plain::generate(&*self.entropy);
+        let now = self.clock.now();
+        let new = NewSession {
+            id: SessionId::random(&*self.entropy),
+            hash: session.hash(),
+            user: user.id,
+            agent: at.agent.clone(),
+            created: now,
+            expires: self.policy.sessions.end(now, now),
+        };
+        self.store.start_session(new).await?;
+        let device = at.device.marked(user.id, hash, &self.keys, &*self.entropy);
+        Ok(Welcome { session, device })
+    }
+
+    /// Who is signed in with this cookie, if its session is alive. That it is used keeps it alive.
+    pub async fn signed_in(&self, cookie: &Plain<Session>) -> Result<Option<SignedIn>> {
+        let (now, lives) = (self.clock.now(), self.policy.sessions);
+        let Some(signed_in) = self.store.session(&cookie.hash(), now).await? else { return Ok(None) };
+        if !lives.is_noted(&signed_in.session, now) {
+            let expires = lives.end(signed_in.session.created, now);
+            self.store.use_session(&cookie.hash(), now, expires).await?;
+        }
+        Ok(Some(signed_in))
     }
 
     /// Ends a session.
@@ -86,7 +106,7 @@ impl Gateway {
     }
 
     /// An unknown e-mail, a person without a password and a wrong password take the same time.
-    async fn user_with_password(&self, email: &str, password: &str, at: &At<'_>) -> Result<Known> {
+    pub(super) async fn user_with_password(&self, email: &str, password: &str, at: &At<'_>) -> Result<Known> {
         let known = match email.parse::<Email>() {
             Ok(email) => self.store.user_by_email(&email).await?,
             Err(_) => None,

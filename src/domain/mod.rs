@@ -1,12 +1,16 @@
 //! The verbs: what callers can have done. Each is a method of [`Gateway`]; transport and storage stay outside.
 
 pub mod access;
+pub mod account;
 pub mod admin;
 pub mod fields;
+pub mod forms;
 pub mod guesses;
 pub mod housekeeping;
 pub mod leads;
+pub mod links;
 pub mod login;
+pub mod new_password;
 pub mod oauth;
 pub mod passwords;
 pub mod rekey;
@@ -16,9 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::guesses::Limits;
+use self::links::PostOffice;
 use self::passwords::Passwords;
 use crate::egress::Guard;
 use crate::model::seal::Keyring;
+use crate::model::session::Lives;
 use crate::model::{Clock, Entropy};
 use crate::store::SharedStore;
 
@@ -39,6 +45,8 @@ pub struct Gateway {
     pub guard: Arc<Guard>,
     /// Checks passwords, a few at a time.
     pub passwords: Passwords,
+    /// Sends mail, if that is set up.
+    pub post_office: Option<PostOffice>,
     /// The operator's choices.
     pub policy: Policy,
 }
@@ -61,6 +69,8 @@ pub struct Policy {
     pub refresh_token_ttl: Duration,
     /// Life of an authorization code (`oauth.code_ttl`).
     pub code_ttl: Duration,
+    /// How long people stay signed in (`sessions.idle_ttl`, `sessions.ttl`).
+    pub sessions: Lives,
     /// How often somebody may be wrong (`throttle`).
     pub guesses: Limits,
     /// Finished deliveries are deleted after this (`delivery.retention`).

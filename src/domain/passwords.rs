@@ -9,11 +9,10 @@ use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::new_password::NewPassword;
 use crate::model::Entropy;
 use crate::model::person::PasswordHash;
 
-/// The shortest new password, in characters.
-pub const MIN_CHARS: usize = 8;
 /// The longest password, in bytes.
 pub const MAX_BYTES: usize = 1024;
 
@@ -25,26 +24,9 @@ const SALT: usize = 16;
 /// waiting for longer than a person does.
 const QUEUE: usize = 32;
 
-/// A new password cannot be accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidPassword {
-    /// Fewer than [`MIN_CHARS`] characters.
-    #[error("a password needs at least {MIN_CHARS} characters")]
-    TooShort,
-    /// More than [`MAX_BYTES`] bytes.
-    #[error("a password can have at most {MAX_BYTES} bytes")]
-    TooLong,
-}
-
 /// Hashes a new password. Takes tens of milliseconds.
-pub fn hash_password(password: &str, entropy: &dyn Entropy) -> Result<PasswordHash, InvalidPassword> {
-    if password.chars().count() < MIN_CHARS {
-        return Err(InvalidPassword::TooShort);
-    }
-    if password.len() > MAX_BYTES {
-        return Err(InvalidPassword::TooLong);
-    }
-    Ok(hash(password, entropy.bytes::<SALT>()))
+pub fn hash_password(password: &NewPassword, entropy: &dyn Entropy) -> PasswordHash {
+    hash(password.expose(), entropy.bytes::<SALT>())
 }
 
 /// Checks passwords, a few at a time.
@@ -80,7 +62,7 @@ impl Passwords {
         Self { turns: Arc::new(Semaphore::new(at_once)), queue: Arc::new(Semaphore::new(at_once + waiting)) }
     }
 
-    /// Waits for a turn to check a password; `None` if too many wait already.
+    /// Waits for a turn to check or hash a password; `None` if too many wait already.
     pub async fn turn(&self) -> Option<Turn> {
         let place = self.queue.clone().try_acquire_owned().ok()?;
         let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
@@ -88,7 +70,7 @@ impl Passwords {
     }
 }
 
-/// The right to check one password now.
+/// The right to check or hash one password now.
 #[derive(Debug)]
 pub struct Turn {
     _held: (OwnedSemaphorePermit, OwnedSemaphorePermit),
@@ -107,10 +89,24 @@ impl Turn {
             let _turn = self;
             check(&password, stored.as_ref(), salt)
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(checked) => checked,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+        off_the_async_threads(work).await
+    }
+
+    /// Hashes a new password.
+    pub async fn hash(self, password: NewPassword, entropy: &dyn Entropy) -> PasswordHash {
+        let salt = entropy.bytes::<SALT>();
+        let work = move || {
+            let _turn = self;
+            hash(password.expose(), salt)
+        };
+        off_the_async_threads(work).await
+    }
+}
+
+async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
 
@@ -164,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_password_itself_is_right() {
-        let stored = hash_password("correct horse", &OsEntropy).unwrap();
+        let stored = hash("correct horse", [7; SALT]);
         assert!(stored.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", stored.0);
         assert_eq!(checked("correct horse", Some(stored.clone())).await, Checked::Right);
         assert_eq!(checked("correct horse ", Some(stored.clone())).await, Checked::Wrong);
@@ -176,17 +172,10 @@ mod tests {
     #[tokio::test]
     async fn oauth_038_long_passwords_are_never_cut() {
         let long = "ü".repeat(MAX_BYTES / 2);
-        let stored = hash_password(&long, &OsEntropy).unwrap();
+        let stored = hash(&long, [7; SALT]);
         assert_eq!(checked(&long, Some(stored.clone())).await, Checked::Right);
         assert_eq!(checked(&long[..MAX_BYTES - 2], Some(stored.clone())).await, Checked::Wrong);
         assert_eq!(checked(&format!("{long}x"), Some(stored)).await, Checked::Wrong);
-        assert_eq!(hash_password(&format!("{long}x"), &OsEntropy), Err(InvalidPassword::TooLong));
-    }
-
-    #[test]
-    fn new_passwords_are_counted_in_characters() {
-        assert_eq!(hash_password("üüüüüüü", &OsEntropy), Err(InvalidPassword::TooShort));
-        assert!(hash_password("üüüüüüüü", &OsEntropy).is_ok());
     }
 
     #[tokio::test]

@@ -36,6 +36,9 @@ pub enum SubscriptionError {
     /// There is no such site (any more).
     #[error("site not found")]
     SiteNotFound,
+    /// The permission has ended meanwhile.
+    #[error("the permission has ended")]
+    Revoked,
     /// There is none.
     #[error("subscription not found")]
     NotFound,
@@ -73,11 +76,13 @@ impl Gateway {
             partner: by.partner,
             secret: self.sealed(by, &url, &secret).await?,
             url: url.clone(),
+            by: Some(by.grant),
             now: self.clock.now(),
         };
         match self.store.replace_subscription(subscription).await? {
             Replaced::Done => Ok(Shown { url: url.as_str().to_owned(), secret }),
             Replaced::NoSuchSite => Err(SubscriptionError::SiteNotFound),
+            Replaced::Revoked => Err(SubscriptionError::Revoked),
         }
     }
 

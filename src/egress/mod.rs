@@ -1,4 +1,4 @@
-//! Which addresses may be reached, and the HTTP client that obeys (API.md §5: "only public addresses are ever connected
+//! What goes out: mail, by way of the operator's server; and which addresses may be reached, and the HTTP client that obeys (API.md §5: "only public addresses are ever connected
 //! to, checked on the resolved address that is really dialled").
 
 mod answer;
@@ -6,6 +6,7 @@ mod client;
 mod error;
 mod guard;
 mod lookups;
+mod mailer;
 mod ports;
 mod public;
 mod resolve;
@@ -15,6 +16,7 @@ pub use answer::{Answer, MAX_ANSWER};
 pub use client::{Client, ClientError};
 pub use error::SendError;
 pub use guard::{Guard, LOOKUP_TIMEOUT, Reach};
+pub use mailer::{MailError, Mailer};
 pub use public::is_public;
 pub use resolve::{Resolve, SystemResolver};
 pub use tls::config as tls_config;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 
-use crate::domain::login::SESSION_LIFE;
+use super::App;
 use crate::model::device::Device;
 use crate::model::token::{Browser, Kind, Plain, Session};
 
@@ -16,18 +16,14 @@ use crate::model::token::{Browser, Kind, Plain, Session};
 pub trait Cookie: Kind {
     /// The cookie's name on plain http.
     const NAME: &'static str;
-    /// How long the browser keeps it; `None`: until it is closed.
-    const LIFE: Option<Duration>;
 }
 
 impl Cookie for Session {
     const NAME: &'static str = "leadgate_session";
-    const LIFE: Option<Duration> = Some(SESSION_LIFE);
 }
 
 impl Cookie for Browser {
     const NAME: &'static str = "leadgate_browser";
-    const LIFE: Option<Duration> = None;
 }
 
 /// What a browser is known by. It outlives sessions: it is for the next time that somebody logs in.
@@ -50,15 +46,24 @@ fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h st
     pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value)
 }
 
-/// The value of `Set-Cookie` that gives the browser this token.
-pub fn set<C: Cookie>(token: &Plain<C>, secure: bool) -> HeaderValue {
-    let life = C::LIFE.map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default();
+/// The value of `Set-Cookie` that signs the browser in, for as long as a session can live.
+pub fn of_session(app: &App, session: &Plain<Session>) -> HeaderValue {
+    set(session, Some(app.gateway.policy.sessions.absolute), app.settings.secure)
+}
+
+/// The value of `Set-Cookie` that lets the browser be known again until it is closed.
+pub fn of_browser(app: &App, browser: &Plain<Browser>) -> HeaderValue {
+    set(browser, None, app.settings.secure)
+}
+
+fn set<C: Cookie>(token: &Plain<C>, life: Option<Duration>, secure: bool) -> HeaderValue {
+    let life = life.map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default();
     header(&format!("{}={}{life}", name(C::NAME, secure), token.expose()), secure)
 }
 
 /// The value of `Set-Cookie` that lets the browser be known the next time.
-pub fn set_device(device: &Device, secure: bool) -> HeaderValue {
-    let life = DEVICE_LIFE.as_secs();
+pub fn of_device(app: &App, device: &Device) -> HeaderValue {
+    let (life, secure) = (DEVICE_LIFE.as_secs(), app.settings.secure);
     header(&format!("{}={}; Max-Age={life}", name(DEVICE, secure), device.to_text()), secure)
 }
 
@@ -95,11 +100,11 @@ mod tests {
     fn oauth_031_cookies_are_host_only_on_https_and_usable_on_loopback() {
         let session = Plain::<Session>::received("lgs_1");
         assert_eq!(
-            set(&session, true),
+            set(&session, Some(Duration::from_secs(43200)), true),
             "__Host-leadgate_session=lgs_1; Max-Age=43200; Path=/; HttpOnly; SameSite=Lax; Secure"
         );
         let browser = Plain::<Browser>::received("lgb_1");
-        assert_eq!(set(&browser, false), "leadgate_browser=lgb_1; Path=/; HttpOnly; SameSite=Lax");
+        assert_eq!(set(&browser, None, false), "leadgate_browser=lgb_1; Path=/; HttpOnly; SameSite=Lax");
         assert_eq!(forget::<Session>(false), "leadgate_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
     }
 

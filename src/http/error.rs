@@ -197,6 +197,7 @@ impl From<SubscriptionError> for ApiError {
     fn from(error: SubscriptionError) -> Self {
         match error {
             SubscriptionError::SiteNotFound => Self::SiteNotFound,
+            SubscriptionError::Revoked => Self::InvalidToken,
             SubscriptionError::NotFound => Self::SubscriptionNotFound,
             SubscriptionError::Several => Self::SeveralSubscriptions,
             SubscriptionError::Invalid(errors) => Self::InvalidFields(errors),

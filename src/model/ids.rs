@@ -78,6 +78,11 @@ id!(
     hyphenated
 );
 id!(
+    /// One browser in which a person is signed in. Not a secret: the cookie is.
+    SessionId,
+    hyphenated
+);
+id!(
     /// An integration partner; callers know it by its slug and its `client_id`.
     PartnerId,
     hyphenated

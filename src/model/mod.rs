@@ -6,11 +6,14 @@ pub mod device;
 pub mod entropy;
 pub mod ids;
 pub mod lead;
+pub mod mail;
 pub mod oauth;
 pub mod partner;
+pub mod password;
 pub mod person;
 pub mod scope;
 pub mod seal;
+pub mod session;
 pub mod signature;
 pub mod site;
 pub mod source;
@@ -22,7 +25,8 @@ pub mod web_url;
 
 pub use entropy::{Entropy, OsEntropy};
 pub use ids::{
-    ChangeId, DeliveryId, FlowId, GrantId, LeadId, LeaseToken, PartnerId, SiteId, SourceId, SubscriptionId, UserId,
+    ChangeId, DeliveryId, FlowId, GrantId, LeadId, LeaseToken, PartnerId, SessionId, SiteId, SourceId, SubscriptionId,
+    UserId,
 };
 pub use scope::Scopes;
 pub use time::{Clock, SystemClock, Timestamp};

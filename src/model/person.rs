@@ -1,8 +1,7 @@
-//! People who log in: site owners and operators, and the sessions of their browsers.
+//! People who log in: site owners and operators.
 
 use std::fmt;
 
-use super::token::{Hashed, Session};
 use super::{Timestamp, UserId};
 
 /// A person who can log in.
@@ -62,17 +61,4 @@ impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(…)")
     }
-}
-
-/// A session to be started: one browser in which `user` has logged in.
-#[derive(Debug, Clone)]
-pub struct NewSession {
-    /// Hash of the cookie.
-    pub hash: Hashed<Session>,
-    /// Who logged in.
-    pub user: UserId,
-    /// When.
-    pub created: Timestamp,
-    /// From then on the session is dead.
-    pub expires: Timestamp,
 }

@@ -54,6 +54,11 @@ kind!(
     "lgb_"
 );
 kind!(
+    /// What a link carries with which a person sets a password.
+    PasswordLink,
+    "lgp_"
+);
+kind!(
     /// A partner's client secret, or a source's password: letters and digits only, since some clients form-encode it
     /// before Basic and some do not (RFC 6749 §2.3.1).
     Credential,

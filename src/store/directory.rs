@@ -1,13 +1,13 @@
-//! Who there is: users, their sessions, sites, partners, sources.
+//! Who there is: users, sites, partners, sources.
 
 use async_trait::async_trait;
 
 use super::Result;
 use crate::model::partner::{ClientId, Partner, Slug};
-use crate::model::person::{Email, NewSession, PasswordHash, User};
+use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
-use crate::model::token::{Credential, Hashed, Session};
+use crate::model::token::{Credential, Hashed};
 use crate::model::{SiteId, Timestamp, UserId};
 
 /// What became of adding a user.
@@ -66,23 +66,12 @@ pub enum Removed {
 pub trait Directory: Send + Sync {
     /// Adds a person.
     async fn add_user(&self, user: User, password: Option<PasswordHash>) -> Result<AddUser>;
-    /// Sets a person's password and ends all its sessions.
-    async fn set_password(&self, email: &Email, password: PasswordHash) -> Result<Removed>;
-    /// Replaces a password's hash by a better one of the same password, if it is still `old`.
-    async fn rehash_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<()>;
     /// Everybody, by e-mail.
     async fn users(&self) -> Result<Vec<User>>;
     /// Removes a person, its sessions, its ownerships and the grants that it gave.
     async fn remove_user(&self, email: &Email) -> Result<Removed>;
     /// The person with this e-mail, and its password's hash if it has one.
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>>;
-
-    /// Starts a session.
-    async fn start_session(&self, session: NewSession) -> Result<()>;
-    /// Whose live session this is.
-    async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>>;
-    /// Ends a session.
-    async fn end_session(&self, session: &Hashed<Session>) -> Result<()>;
 
     /// Adds a site with its owners.
     async fn add_site(&self, site: Site, owners: &[Email]) -> Result<NewSite>;

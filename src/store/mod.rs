@@ -9,8 +9,10 @@ mod deliveries;
 mod directory;
 mod leads;
 mod oauth;
+mod passwords;
 pub mod postgres;
 mod secrets;
+mod sessions;
 pub mod signals;
 pub mod sqlite;
 mod subscriptions;
@@ -26,7 +28,9 @@ pub use deliveries::Deliveries;
 pub use directory::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed};
 pub use leads::Leads;
 pub use oauth::OAuth;
+pub use passwords::Passwords;
 pub use secrets::{Resealed, SealedSecret, Secrets};
+pub use sessions::Sessions;
 pub use signals::{Signal, Signals};
 pub use subscriptions::{Found, NewSubscription, Replaced, Subscriptions};
 pub use throttle::Throttle;
@@ -36,7 +40,17 @@ use crate::model::Timestamp;
 /// The whole store, as one engine offers it.
 #[async_trait]
 pub trait Store:
-    Directory + OAuth + Subscriptions + Leads + Deliveries + Throttle + Secrets + std::fmt::Debug + 'static
+    Directory
+    + Passwords
+    + Sessions
+    + OAuth
+    + Subscriptions
+    + Leads
+    + Deliveries
+    + Throttle
+    + Secrets
+    + std::fmt::Debug
+    + 'static
 {
     /// What the engine tells the rest of this process about commits.
     fn signals(&self) -> &Signals;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::Result;
 use crate::model::seal::Sealed;
 use crate::model::subscription::{DestinationUrl, Subscription};
-use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp};
+use crate::model::{GrantId, PartnerId, SiteId, SubscriptionId, Timestamp};
 
 /// A subscription to be set.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct NewSubscription {
     pub url: DestinationUrl,
     /// What they are signed with, sealed.
     pub secret: Sealed,
+    /// With which permission; `None`: the operator sets it.
+    pub by: Option<GrantId>,
     /// When.
     pub now: Timestamp,
 }
@@ -31,6 +33,8 @@ pub enum Replaced {
     Done,
     /// There is no such site.
     NoSuchSite,
+    /// The permission has ended meanwhile.
+    Revoked,
 }
 
 /// The subscriptions of one partner to one site.

@@ -1,5 +1,6 @@
 //! The specification: what Leadgate does, seen from outside.
 
+mod accounts;
 mod api;
 mod attack;
 mod cli;

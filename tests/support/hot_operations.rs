@@ -50,7 +50,7 @@ impl HotOperations<'_> {
             assert!(self.store.revoke_token(revocation).await.unwrap().is_none());
         }
         let session = Plain::<Session>::generate(self.entropy).hash();
-        assert!(self.store.session_user(&session, self.now).await.unwrap().is_none());
+        assert!(self.store.session(&session, self.now).await.unwrap().is_none());
         self.store.source_by_username(&"portal".parse().unwrap()).await.unwrap();
         self.store.subscription(self.partner, self.site).await.unwrap();
         self.store.site(self.site).await.unwrap().expect("it is there");

@@ -55,7 +55,13 @@ async fn play(
     output: &Output,
 ) -> Result<(), CliError> {
     let gateway = &running.gateway;
-    let admin = Admin { store: gateway.store.clone(), clock: gateway.clock.clone(), entropy: gateway.entropy.clone() };
+    let admin = Admin {
+        store: gateway.store.clone(),
+        clock: gateway.clock.clone(),
+        entropy: gateway.entropy.clone(),
+        public_url: gateway.policy.public_url.clone(),
+        mailer: None,
+    };
     let world = World::create(&admin, gateway_url, sample_url).await?;
     let connected = serve_sample(&world, sample_listener, stop)?;
     output.show(&world.document(), world.welcome())?;

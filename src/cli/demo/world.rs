@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
 use crate::domain::admin::{Admin, PartnerCredentials, SourceCredentials};
+use crate::domain::new_password::NewPassword;
 use crate::domain::passwords::hash_password;
 use crate::model::person::Email;
 use crate::model::site::Site;
@@ -31,7 +32,7 @@ impl World {
     pub async fn create(admin: &Admin, gateway_url: &str, sample_url: &str) -> Result<Self, CliError> {
         let email: Email = EMAIL.parse().expect("an e-mail");
         let password = format!("demo-{}", hex::encode(admin.entropy.bytes::<4>()));
-        let hash = hash_password(&password, &*admin.entropy)?;
+        let hash = hash_password(&NewPassword::parse(&password, &email)?, &*admin.entropy);
         admin.add_user(email.clone(), "Demo Owner".to_owned(), false, hash).await?;
         let mut sites = Vec::new();
         for domain in DOMAINS {

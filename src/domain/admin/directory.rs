@@ -1,7 +1,9 @@
 //! People and the sites that they own.
 
 use super::{Admin, AdminError, Result};
+use crate::model::password::{PasswordChange, PasswordSet, Proof};
 use crate::model::person::{Email, PasswordHash, User};
+use crate::model::session::LiveSession;
 use crate::model::site::{Site, SiteDomain};
 use crate::model::{SiteId, UserId};
 use crate::store::{AddUser, NewSite, Removed};
@@ -32,9 +34,26 @@ impl Admin {
         found.map(|(user, _)| user).ok_or_else(|| AdminError::NoSuchUser(email.clone()))
     }
 
-    /// Sets a person's password and ends all its sessions.
-    pub async fn set_password(&self, email: &Email, password: PasswordHash) -> Result<()> {
-        found(self.store.set_password(email, password).await?, || AdminError::NoSuchUser(email.clone()))
+    /// Sets a person's password and ends all its sessions; if asked, also disconnects what the person connected.
+    pub async fn set_password(&self, user: &User, password: PasswordHash, disconnect: bool) -> Result<()> {
+        let now = self.clock.now();
+        let change = PasswordChange { user: user.id, proof: Proof::Operator, password, disconnect, now };
+        match self.store.set_password(change).await? {
+            PasswordSet::Done => Ok(()),
+            PasswordSet::Refused => Err(AdminError::NoSuchUser(user.email.clone())),
+        }
+    }
+
+    /// The person's live sessions; those that were used last come first.
+    pub async fn sessions(&self, email: &Email) -> Result<Vec<LiveSession>> {
+        let user = self.user(email).await?;
+        Ok(self.store.sessions_of(user.id, self.clock.now()).await?)
+    }
+
+    /// Ends all of the person's sessions. Returns how many there were.
+    pub async fn log_out(&self, email: &Email) -> Result<usize> {
+        let user = self.user(email).await?;
+        Ok(self.store.end_sessions(user.id, None, self.clock.now()).await?)
     }
 
     /// Everybody, by e-mail.

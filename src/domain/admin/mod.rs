@@ -2,19 +2,22 @@
 
 mod deliveries;
 mod directory;
+mod invitations;
 mod partners;
 
 use std::sync::Arc;
 
+use crate::egress::Mailer;
 use crate::model::partner::Slug;
 use crate::model::person::Email;
 use crate::model::{Clock, DeliveryId, Entropy, SiteId};
 use crate::store::{SharedStore, StoreError};
 
 pub use directory::OwnedSite;
+pub use invitations::Invitation;
 pub use partners::{PartnerCredentials, SourceCredentials};
 
-/// The operator's verbs. They need no keys and no network.
+/// The operator's verbs. They need no keys, and the network only for mail.
 #[derive(Clone)]
 pub struct Admin {
     /// What must survive.
@@ -23,6 +26,10 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from.
     pub entropy: Arc<dyn Entropy>,
+    /// What links begin with: `public_url`.
+    pub public_url: String,
+    /// Sends mail, if that is set up.
+    pub mailer: Option<Mailer>,
 }
 
 /// What an operator asked for cannot be done.

@@ -13,30 +13,12 @@ use super::authorize::{Asking, AuthorizationRequest};
 use crate::domain::Gateway;
 use crate::model::partner::{ClientId, Slug};
 use crate::model::seal::Sealed;
+use crate::model::time;
 use crate::model::token::{Browser, Plain};
-use crate::model::{SiteId, UserId, time};
 use crate::store::StoreError;
-
-/// What the tags of forms are for.
-const FORM: &str = "csrf";
 
 /// How long a user may take from arriving to approving.
 pub const FLOW_LIFE: Duration = Duration::from_secs(60 * 60);
-
-/// A form that one of the pages offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// E-mail and password.
-    Login,
-    /// Back to the partner without an approval.
-    Cancel,
-    /// "Sign in as someone else".
-    SignOut,
-    /// Which of the user's sites.
-    Site,
-    /// Approve or deny, for the site that was shown.
-    Decision(SiteId),
-}
 
 /// Why a form that came back is not acted upon.
 #[derive(Debug, thiserror::Error)]
@@ -84,53 +66,11 @@ impl Gateway {
         if self.clock.now() >= expires { Err(FormRefused::Expired(Box::new(asking))) } else { Ok(asking) }
     }
 
-    /// The token that proves that `form` was made by the gateway, for this request, browser and user.
-    ///
-    /// It is bound to the user and not to the session's id, because logging in within one tab gives the browser another
-    /// session, and the form in the other tab has to stay good for the same user (and for no other).
-    pub fn form_token(
-        &self,
-        form: Form,
-        request: &AuthorizationRequest,
-        browser: &Plain<Browser>,
-        user: Option<UserId>,
-    ) -> String {
-        URL_SAFE_NO_PAD.encode(self.keys.tag(FORM, &form_message(form, request, browser, user)))
-    }
-
-    /// Whether `token` is the [`Gateway::form_token`] of all this, under any of the keys.
-    pub fn is_form_token(
-        &self,
-        token: &str,
-        form: Form,
-        request: &AuthorizationRequest,
-        browser: &Plain<Browser>,
-        user: Option<UserId>,
-    ) -> bool {
-        let message = form_message(form, request, browser, user);
-        URL_SAFE_NO_PAD.decode(token).is_ok_and(|tag| self.keys.is_tag(&tag, FORM, &message))
-    }
-
     fn unseal(&self, sealed: &str, browser: &Plain<Browser>) -> Option<AuthorizationRequest> {
         let sealed = Sealed::from_bytes(URL_SAFE_NO_PAD.decode(sealed).ok()?);
         let text = self.keys.open(&sealed, &context(browser)).ok()?;
         serde_json::from_slice::<Carried>(&text).ok()?.into_request()
     }
-}
-
-/// What a form's tag is made of. Every part has a fixed length, so that no two sets of parts make the same message.
-fn form_message(form: Form, request: &AuthorizationRequest, browser: &Plain<Browser>, user: Option<UserId>) -> Vec<u8> {
-    let (name, site) = match form {
-        Form::Login => (b'l', [0; 16]),
-        Form::Cancel => (b'c', [0; 16]),
-        Form::SignOut => (b'o', [0; 16]),
-        Form::Site => (b's', [0; 16]),
-        Form::Decision(site) => (b'd', *site.as_bytes()),
-    };
-    let user = user.map_or([0; 16], |user| *user.as_bytes());
-    let browser = browser.hash();
-    let parts: [&[u8]; 5] = [&[name], request.flow.as_bytes(), browser.as_bytes(), &user, &site];
-    parts.concat()
 }
 
 /// The flow's seal is bound to the browser.

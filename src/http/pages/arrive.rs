@@ -33,7 +33,7 @@ pub(super) async fn arrive(
     let tell = |error| PageError::after_proof(&asking, error);
     let visitor = Visitor::read(&app, &headers).await.map_err(tell)?;
     let chosen = params.get(CHOSEN_SITE).and_then(|site| site.parse().ok());
-    let next = app.gateway.next_step(visitor.user.clone(), chosen).await.map_err(tell)?;
+    let next = app.gateway.next_step(visitor.user().cloned(), chosen).await.map_err(tell)?;
     let steps = Steps { app: &app, asking: &asking, visitor: &visitor };
     let page = match next {
         Step::LogIn => steps.login(None),

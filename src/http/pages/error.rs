@@ -44,6 +44,8 @@ pub enum PageError {
     Repeated(String),
     /// The site is not one of the user's.
     ForeignSite(String),
+    /// A link that sets a password was used, has expired, or never was.
+    DeadLink,
     /// The page exists, the method does not.
     MethodNotAllowed,
     /// Too many people log in at once.
@@ -75,7 +77,7 @@ impl PageError {
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Foreign | Self::OutOfDate(_) | Self::ForeignSite(_) => StatusCode::FORBIDDEN,
-            Self::Expired(_) => StatusCode::GONE,
+            Self::Expired(_) | Self::DeadLink => StatusCode::GONE,
             Self::Repeated(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Throttled(..) => StatusCode::TOO_MANY_REQUESTS,
@@ -125,6 +127,11 @@ impl PageError {
             Self::ForeignSite(_) => {
                 ("You cannot choose this site", "It is none of the sites that you own. Nothing was changed.")
             }
+            Self::DeadLink => (
+                "This link does not work any more",
+                "It was used before, or it is too old, or a newer one was made. Whoever runs this service can make you \
+                 another.",
+            ),
             Self::MethodNotAllowed => (
                 "There is nothing to see at this address",
                 "It only receives forms. Go back to the application and start again.",

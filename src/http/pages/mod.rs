@@ -1,5 +1,6 @@
-//! What people see: login, choice of site, consent, and errors. Server-rendered, without script.
+//! What people see: login, choice of site, consent, errors, and their own accounts. Server-rendered, without script.
 
+mod account;
 mod arrive;
 mod assets;
 pub mod error;
@@ -26,7 +27,7 @@ pub fn routes() -> Router<App> {
         .merge(both(&step("cancel"), post(steps::cancel).fallback(method_not_allowed)))
         .merge(both(&step("site"), post(steps::choose_site).fallback(method_not_allowed)))
         .merge(both(&step("decision"), post(steps::decide).fallback(method_not_allowed)));
-    pages.layer(map_response(headers::protect)).merge(assets::routes())
+    pages.merge(account::routes()).layer(map_response(headers::protect)).merge(assets::routes())
 }
 
 /// The page for an address that no route knows.

@@ -2,20 +2,18 @@
 //! of ours, in the same browser and for the same user.
 
 use axum::extract::{Request, State};
-use axum::http::header::SET_COOKIE;
 use axum::response::Response;
 
 use super::error::PageError;
 use super::views::Steps;
-use super::visit::{CHOSEN_SITE, Submission, see_page, see_partner};
-use crate::domain::login::{At, LogIn};
+use super::visit::{CHOSEN_SITE, Submission, see_page, see_partner, sign_in, sign_out};
+use crate::domain::forms::Form;
+use crate::domain::login::LogIn;
 use crate::domain::oauth::consent::Approval;
-use crate::domain::oauth::flow::Form;
+use crate::http::App;
 use crate::http::middleware::ClientAddress;
 use crate::http::routes::PartnerSlug;
-use crate::http::{App, cookies};
 use crate::model::SiteId;
-use crate::model::token::Session;
 
 /// Starts a session and goes on with the request; or shows the login page again, with the request kept.
 pub(super) async fn log_in(
@@ -24,20 +22,13 @@ pub(super) async fn log_in(
     ClientAddress(address): ClientAddress,
     request: Request,
 ) -> Result<Response, PageError> {
-    let device = cookies::read_device(request.headers(), app.settings.secure);
     let sent = Submission::read(&app, slug, request).await?;
     sent.require(&app, Form::Login)?;
     let field = |name| sent.fields.get(name).unwrap_or_default();
     let (email, password) = (field("email"), field("password"));
-    let at = At { address, device: &device, session: sent.visitor.session.as_ref() };
-    let done = app.gateway.log_in(email, password, at).await;
+    let done = app.gateway.log_in(email, password, sent.visitor.at(address)).await;
     match done.map_err(|error| PageError::after_proof(&sent.asking, error))? {
-        LogIn::Done { session, device } => {
-            let mut response = see_page(&sent.start_again());
-            response.headers_mut().append(SET_COOKIE, cookies::set(&session, app.settings.secure));
-            response.headers_mut().append(SET_COOKIE, cookies::set_device(&device, app.settings.secure));
-            Ok(response)
-        }
+        LogIn::Done(welcome) => Ok(sign_in(&app, see_page(&sent.start_again()), &welcome)),
         LogIn::Busy => Err(PageError::Busy(sent.start_again())),
         LogIn::Throttled(throttled) => Err(PageError::Throttled(sent.start_again(), throttled)),
         LogIn::Wrong => Ok(Steps { app: &app, asking: &sent.asking, visitor: &sent.visitor }.login(Some(email))),
@@ -52,12 +43,10 @@ pub(super) async fn log_out(
 ) -> Result<Response, PageError> {
     let sent = Submission::read(&app, slug, request).await?;
     sent.require(&app, Form::SignOut)?;
-    if let Some(session) = &sent.visitor.session {
-        app.gateway.log_out(session).await.map_err(|error| PageError::after_proof(&sent.asking, error))?;
+    if let Some(cookie) = &sent.visitor.cookie {
+        app.gateway.log_out(cookie).await.map_err(|error| PageError::after_proof(&sent.asking, error))?;
     }
-    let mut response = see_page(&sent.start_again());
-    response.headers_mut().append(SET_COOKIE, cookies::forget::<Session>(app.settings.secure));
-    Ok(response)
+    Ok(sign_out(&app, see_page(&sent.start_again())))
 }
 
 /// Goes back to the partner without an approval, whether or not somebody is logged in.

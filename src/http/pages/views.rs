@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::assets::{ICON, STYLESHEET};
 use super::visit::{Visitor, authorize_path};
+use crate::domain::forms::Form;
 use crate::domain::oauth::authorize::Asking;
-use crate::domain::oauth::flow::Form;
 use crate::http::App;
 use crate::model::person::User;
 use crate::model::scope::Scope;
@@ -21,6 +21,8 @@ struct LoginPage<'a> {
     frame: Frame<'a>,
     email: &'a str,
     refused: bool,
+    /// Whether who has forgotten the password can be sent a link.
+    mail: bool,
 }
 
 /// Which of the user's sites.
@@ -99,7 +101,8 @@ impl<'a> Steps<'a> {
     /// make password managers offer to save what is wrong.
     pub(super) fn login(&self, refused: Option<&str>) -> Response {
         let email = refused.unwrap_or_default();
-        let page = LoginPage { frame: self.frame(Form::Login), email, refused: refused.is_some() };
+        let mail = self.app.gateway.sends_mail();
+        let page = LoginPage { frame: self.frame(Form::Login), email, refused: refused.is_some(), mail };
         render(if page.refused { StatusCode::FORBIDDEN } else { StatusCode::OK }, &page)
     }
 

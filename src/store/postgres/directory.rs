@@ -6,10 +6,10 @@ use super::transaction::Durability::Full;
 use super::transaction::write;
 use super::{PostgresStore, partners, sites, sources, users};
 use crate::model::partner::{ClientId, Partner, Slug};
-use crate::model::person::{Email, NewSession, PasswordHash, User};
+use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
-use crate::model::token::{Credential, Hashed, Session};
+use crate::model::token::{Credential, Hashed};
 use crate::model::{SiteId, Timestamp, UserId};
 use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, Result};
 
@@ -17,14 +17,6 @@ use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, 
 impl Directory for PostgresStore {
     async fn add_user(&self, user: User, password: Option<PasswordHash>) -> Result<AddUser> {
         write!(self, Full, tx => users::add(&tx, &user, password.as_ref()))
-    }
-
-    async fn set_password(&self, email: &Email, password: PasswordHash) -> Result<Removed> {
-        write!(self, Full, tx => users::set_password(&tx, email, &password))
-    }
-
-    async fn rehash_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<()> {
-        write!(self, Full, tx => users::rehash_password(&tx, user, &old, &new))
     }
 
     async fn users(&self) -> Result<Vec<User>> {
@@ -37,18 +29,6 @@ impl Directory for PostgresStore {
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
         users::by_email(&self.database.read().await?, email).await
-    }
-
-    async fn start_session(&self, session: NewSession) -> Result<()> {
-        write!(self, Full, tx => users::start_session(&tx, &session))
-    }
-
-    async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-        users::session_user(&*self.database.short_read().await?, session, now).await
-    }
-
-    async fn end_session(&self, session: &Hashed<Session>) -> Result<()> {
-        write!(self, Full, tx => users::end_session(&tx, session))
     }
 
     async fn add_site(&self, site: Site, owners: &[Email]) -> Result<NewSite> {

@@ -257,6 +257,13 @@ pub(super) async fn revoke_of_site(tx: &Tx, site: SiteId, now: Timestamp) -> Res
     Ok(())
 }
 
+/// Revokes every grant that a person gave.
+pub(super) async fn revoke_of_user(tx: &Tx, user: UserId, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE grants SET revoked_at = $2, ends_at = $2 WHERE user_id = $1 AND revoked_at IS NULL";
+    tx.run(sql, params![user, At(now)]).await?;
+    Ok(())
+}
+
 /// Revokes every grant to a partner.
 pub(super) async fn revoke_of_partner(tx: &Tx, partner: PartnerId, now: Timestamp) -> Result<()> {
     let sql = "UPDATE grants SET revoked_at = $2, ends_at = $2 WHERE partner_id = $1 AND revoked_at IS NULL";

@@ -20,9 +20,11 @@ const GRANT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const LAST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is deleted when its own time is over, at most `$2` rows of each.
-pub(super) const EXPIRED: [&str; 4] = [
+pub(super) const EXPIRED: [&str; 5] = [
     "DELETE FROM sessions WHERE expires_at <= $1
          AND ctid = ANY(ARRAY(SELECT ctid FROM sessions WHERE expires_at <= $1 LIMIT $2))",
+    "DELETE FROM password_links WHERE expires_at <= $1
+         AND ctid = ANY(ARRAY(SELECT ctid FROM password_links WHERE expires_at <= $1 LIMIT $2))",
     "DELETE FROM idempotency_keys WHERE expires_at <= $1
          AND ctid = ANY(ARRAY(SELECT ctid FROM idempotency_keys WHERE expires_at <= $1 LIMIT $2))",
     "DELETE FROM refresh_tokens WHERE expires_at <= $1

@@ -8,15 +8,18 @@ use super::statements::{Db, RowResult, params};
 use super::transaction::Durability::Full;
 use super::transaction::{Tx, write};
 use super::values::{At, at, maybe_at};
-use super::{PostgresStore, locks, partners, sites};
+use super::{PostgresStore, locks, oauth, partners, sites};
 use crate::model::seal::Sealed;
 use crate::model::subscription::Subscription;
-use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp};
+use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp, UserId};
 use crate::store::{Found, NewSubscription, Replaced, Result, Signal, Subscriptions};
 
 /// The live ones of a partner and a site, the oldest first.
 pub(super) const LIVE: &str = "SELECT * FROM subscriptions
      WHERE site_uuid = $1 AND partner_id = $2 AND removed_at IS NULL ORDER BY created_at, seq";
+
+/// The live ones that were set with a person's permission.
+const OF_USER: &str = "SELECT site_uuid, id FROM subscriptions WHERE user_id = $1 AND removed_at IS NULL";
 
 /// How many waiting deliveries are cancelled together with their subscription. The rest is as good as cancelled, since
 /// nothing is sent for a removed subscription, and purge sweeps it up; so a large backlog does not hold the site for long.
@@ -64,16 +67,17 @@ fn subscription(row: &Row) -> RowResult<Subscription> {
 }
 
 async fn replace(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
-    if !can_subscribe(tx, new).await? {
-        return Ok(Replaced::NoSuchSite);
-    }
+    let user = match admit(tx, new).await? {
+        Ok(user) => user,
+        Err(refused) => return Ok(refused),
+    };
     let live = live(tx, new.partner, new.site).await?;
     match live.split_first() {
-        None => insert(tx, new).await?,
+        None => insert(tx, new, user).await?,
         Some((oldest, others)) => {
             let others: Vec<_> = others.iter().map(|other| (other.site, other.id)).collect();
             remove_all(tx, &others, new.now).await?;
-            update(tx, oldest, new).await?;
+            update(tx, oldest, new, user).await?;
         }
     }
     Ok(Replaced::Done)
@@ -87,35 +91,42 @@ async fn remove(tx: &Tx, partner: PartnerId, site: SiteId, now: Timestamp) -> Re
 }
 
 async fn import(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
-    if !can_subscribe(tx, new).await? {
-        return Ok(Replaced::NoSuchSite);
+    match admit(tx, new).await? {
+        Ok(user) => insert(tx, new, user).await.map(|()| Replaced::Done),
+        Err(refused) => Ok(refused),
     }
-    insert(tx, new).await.map(|()| Replaced::Done)
 }
 
-/// Whether site and partner are there. A partner that was removed a moment ago learns what one without a site learns. If
-/// so, both stay, and nobody else changes who receives the site's leads.
-async fn can_subscribe(tx: &Tx, new: &NewSubscription) -> Result<bool> {
+/// With whose permission it is set, if with anybody's; refused unless site, partner and permission are there. A partner
+/// that was removed a moment ago learns what one without a site learns. If admitted, all of them stay, and nobody else
+/// changes who receives the site's leads.
+async fn admit(tx: &Tx, new: &NewSubscription) -> Result<std::result::Result<Option<UserId>, Replaced>> {
     let partner = partners::keep(tx, new.partner).await?;
     locks::take_sites(tx, &[new.site]).await?;
-    Ok(partner && sites::find(tx, new.site).await?.is_some())
+    if !partner || sites::find(tx, new.site).await?.is_none() {
+        return Ok(Err(Replaced::NoSuchSite));
+    }
+    let Some(grant) = new.by else { return Ok(Ok(None)) };
+    let sql = "SELECT user_id FROM grants WHERE site_uuid = $1 AND id = $2 AND revoked_at IS NULL FOR SHARE";
+    let user = tx.one(sql, params![new.site, grant], |row| row.try_get("user_id")).await?;
+    Ok(user.map(Some).ok_or(Replaced::Revoked))
 }
 
-async fn insert(tx: &Tx, new: &NewSubscription) -> Result<()> {
+async fn insert(tx: &Tx, new: &NewSubscription, user: Option<UserId>) -> Result<()> {
     tx.run(
-        "INSERT INTO subscriptions (id, site_uuid, partner_id, url, secret, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $6)",
-        params![new.id, new.site, new.partner, new.url, new.secret, At(new.now)],
+        "INSERT INTO subscriptions (id, site_uuid, partner_id, url, secret, user_id, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+        params![new.id, new.site, new.partner, new.url, new.secret, user, At(new.now)],
     )
     .await?;
     Ok(())
 }
 
-async fn update(tx: &Tx, old: &Subscription, new: &NewSubscription) -> Result<()> {
+async fn update(tx: &Tx, old: &Subscription, new: &NewSubscription, user: Option<UserId>) -> Result<()> {
     tx.run(
-        "UPDATE subscriptions SET url = $3, secret = $4, updated_at = $5, paused_at = NULL
+        "UPDATE subscriptions SET url = $3, secret = $4, user_id = $5, updated_at = $6, paused_at = NULL
          WHERE site_uuid = $1 AND id = $2",
-        params![old.site, old.id, new.url, new.secret, At(new.now)],
+        params![old.site, old.id, new.url, new.secret, user, At(new.now)],
     )
     .await?;
     if old.url != new.url || old.secret != new.secret {
@@ -125,6 +136,18 @@ async fn update(tx: &Tx, old: &Subscription, new: &NewSubscription) -> Result<()
         tx.signal(Signal::Work);
     }
     Ok(())
+}
+
+/// Ends the grants that a person gave, and removes the subscriptions that were set with them. The caller has taken the
+/// person, who so gives no further ones; and the sites are taken before anything is set there with one of these.
+pub(super) async fn disconnect(tx: &Tx, user: UserId, now: Timestamp) -> Result<()> {
+    let sql = "SELECT site_uuid FROM grants WHERE user_id = $1 AND revoked_at IS NULL
+         UNION SELECT site_uuid FROM subscriptions WHERE user_id = $1 AND removed_at IS NULL";
+    let sites: Vec<SiteId> = tx.all(sql, params![user], |row| row.try_get("site_uuid")).await?;
+    locks::take_sites(tx, &sites).await?;
+    oauth::revoke_of_user(tx, user, now).await?;
+    let live = tx.all(OF_USER, params![user], |row| Ok((row.try_get("site_uuid")?, row.try_get("id")?))).await?;
+    remove_all(tx, &live, now).await
 }
 
 /// Removes subscriptions, and cancels what waits for them; see [`CANCELLED_AT_ONCE`]. The rows stay, because the delivery

@@ -1,17 +1,13 @@
-//! Users and their sessions.
+//! Users.
 
 use tokio_postgres::Row;
 
 use super::statements::{Db, RowResult, params};
 use super::transaction::Tx;
 use super::values::{At, at};
-use crate::model::person::{Email, NewSession, PasswordHash, User};
-use crate::model::token::{Hashed, Session};
-use crate::model::{Timestamp, UserId};
+use crate::model::UserId;
+use crate::model::person::{Email, PasswordHash, User};
 use crate::store::{AddUser, Removed, Result};
-
-pub(super) const SESSION_USER: &str = "SELECT u.* FROM sessions s JOIN users u ON u.id = s.user_id
-     WHERE s.hash = $1 AND s.expires_at > $2";
 
 pub(super) fn user(row: &Row) -> RowResult<User> {
     Ok(User {
@@ -44,18 +40,6 @@ async fn take(tx: &Tx, email: &Email) -> Result<Option<UserId>> {
     tx.one("SELECT id FROM users WHERE email = $1 FOR UPDATE", params![email], |row| row.try_get("id")).await
 }
 
-pub(super) async fn set_password(tx: &Tx, email: &Email, password: &PasswordHash) -> Result<Removed> {
-    let Some(user) = take(tx, email).await? else { return Ok(Removed::NotFound) };
-    tx.run("UPDATE users SET password = $2 WHERE id = $1", params![user, password]).await?;
-    tx.run("DELETE FROM sessions WHERE user_id = $1", params![user]).await?;
-    Ok(Removed::Yes)
-}
-
-pub(super) async fn rehash_password(tx: &Tx, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<()> {
-    tx.run("UPDATE users SET password = $3 WHERE id = $1 AND password = $2", params![user, old, new]).await?;
-    Ok(())
-}
-
 pub(super) async fn all(db: &Db) -> Result<Vec<User>> {
     db.all("SELECT * FROM users ORDER BY email", params![], user).await
 }
@@ -72,26 +56,4 @@ pub(super) async fn remove(tx: &Tx, email: &Email) -> Result<Removed> {
 pub(super) async fn by_email(db: &Db, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
     let sql = "SELECT * FROM users WHERE email = $1";
     db.one(sql, params![email], |row| Ok((user(row)?, row.try_get("password")?))).await
-}
-
-/// A person who was removed meanwhile has no sessions: nothing is started then.
-pub(super) async fn start_session(tx: &Tx, session: &NewSession) -> Result<()> {
-    let sql = "SELECT 1 FROM users WHERE id = $1 FOR SHARE";
-    if tx.any(sql, params![session.user]).await? {
-        tx.run(
-            "INSERT INTO sessions (hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
-            params![session.hash, session.user, At(session.created), At(session.expires)],
-        )
-        .await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn session_user(db: &Db, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-    db.one(SESSION_USER, params![session, At(now)], user).await
-}
-
-pub(super) async fn end_session(tx: &Tx, session: &Hashed<Session>) -> Result<()> {
-    tx.run("DELETE FROM sessions WHERE hash = $1", params![session]).await?;
-    Ok(())
 }

@@ -12,6 +12,7 @@ use crate::model::oauth::PkceChallenge;
 use crate::model::partner::{ClientId, RedirectUri, Slug};
 use crate::model::person::{Email, PasswordHash};
 use crate::model::seal::Sealed;
+use crate::model::session::UserAgent;
 use crate::model::site::SiteDomain;
 use crate::model::source::Username;
 use crate::model::subscription::DestinationUrl;
@@ -19,8 +20,8 @@ use crate::model::throttle::BucketKey;
 use crate::model::time;
 use crate::model::token::Hashed;
 use crate::model::{
-    DeliveryId, FlowId, GrantId, LeadId, LeaseToken, PartnerId, Scopes, SiteId, SourceId, SubscriptionId, Timestamp,
-    UserId,
+    DeliveryId, FlowId, GrantId, LeadId, LeaseToken, PartnerId, Scopes, SessionId, SiteId, SourceId, SubscriptionId,
+    Timestamp, UserId,
 };
 
 type Fault = Box<dyn Error + Sync + Send>;
@@ -130,11 +131,24 @@ macro_rules! as_bytes {
     };
 }
 
-as_uuid!(DeliveryId, FlowId, GrantId, LeadId, LeaseToken, PartnerId, SiteId, SourceId, SubscriptionId, UserId);
+as_uuid!(
+    DeliveryId,
+    FlowId,
+    GrantId,
+    LeadId,
+    LeaseToken,
+    PartnerId,
+    SessionId,
+    SiteId,
+    SourceId,
+    SubscriptionId,
+    UserId,
+);
 as_spelt!(Action, DestinationUrl, Email, PkceChallenge, RedirectUri, SiteDomain, Slug, State, Username);
 as_text!(
     ClientId: |id| id.as_str().to_owned(), |text| Ok(Self::received(text));
     Scopes: |scopes| scopes.to_string(), |text| text.parse().map_err(senseless);
+    UserAgent: |agent| agent.as_str().to_owned(), |text| Ok(Self::received(text));
     PasswordHash: |hash| hash.0.clone(), |text| Ok(Self(text.to_owned()));
 );
 as_bytes!(Hashed<K>, K);

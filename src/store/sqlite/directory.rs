@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use super::writer::Durability::Full;
 use super::{SqliteStore, partners, sites, sources, users};
 use crate::model::partner::{ClientId, Partner, Slug};
-use crate::model::person::{Email, NewSession, PasswordHash, User};
+use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
-use crate::model::token::{Credential, Hashed, Session};
+use crate::model::token::{Credential, Hashed};
 use crate::model::{SiteId, Timestamp, UserId};
 use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, Result};
 
@@ -16,15 +16,6 @@ use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, 
 impl Directory for SqliteStore {
     async fn add_user(&self, user: User, password: Option<PasswordHash>) -> Result<AddUser> {
         self.write(Full, move |tx| users::add(tx, &user, password.as_ref())).await
-    }
-
-    async fn set_password(&self, email: &Email, password: PasswordHash) -> Result<Removed> {
-        let email = email.clone();
-        self.write(Full, move |tx| users::set_password(tx, &email, &password)).await
-    }
-
-    async fn rehash_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<()> {
-        self.write(Full, move |tx| users::rehash_password(tx, user, &old, &new)).await
     }
 
     async fn users(&self) -> Result<Vec<User>> {
@@ -38,19 +29,6 @@ impl Directory for SqliteStore {
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
         self.look_up(|db| users::by_email(db, email)).await
-    }
-
-    async fn start_session(&self, session: NewSession) -> Result<()> {
-        self.write(Full, move |tx| users::start_session(tx, &session)).await
-    }
-
-    async fn session_user(&self, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-        self.look_up(|db| users::session_user(db, session, now)).await
-    }
-
-    async fn end_session(&self, session: &Hashed<Session>) -> Result<()> {
-        let session = *session;
-        self.write(Full, move |tx| users::end_session(tx, &session)).await
     }
 
     async fn add_site(&self, site: Site, owners: &[Email]) -> Result<NewSite> {

@@ -19,8 +19,9 @@ const GRANT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const LAST_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is deleted when its own time is over, at most `?2` rows of each.
-pub(super) const EXPIRED: [&str; 4] = [
+pub(super) const EXPIRED: [&str; 5] = [
     "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE expires_at <= ?1 LIMIT ?2)",
+    "DELETE FROM password_links WHERE hash IN (SELECT hash FROM password_links WHERE expires_at <= ?1 LIMIT ?2)",
     "DELETE FROM idempotency_keys WHERE (site_uuid, key) IN
          (SELECT site_uuid, key FROM idempotency_keys WHERE expires_at <= ?1 LIMIT ?2)",
     "DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at <= ?1 LIMIT ?2)",

@@ -11,12 +11,15 @@ use super::writer::Tx;
 use super::{SqliteStore, partners, recalls, sites};
 use crate::model::seal::Sealed;
 use crate::model::subscription::Subscription;
-use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp};
+use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp, UserId};
 use crate::store::{Found, NewSubscription, Replaced, Result, Signal, Subscriptions};
 
 /// The live ones of a partner and a site, the oldest first.
 pub(super) const LIVE: &str = "SELECT * FROM subscriptions
      WHERE site_uuid = ?1 AND partner_id = ?2 AND removed_at IS NULL ORDER BY created_at, seq";
+
+/// The live ones that were set with a person's permission.
+pub(super) const OF_USER: &str = "SELECT id FROM subscriptions WHERE user_id = ?1 AND removed_at IS NULL";
 
 /// How many waiting deliveries are cancelled together with their subscription. The rest is as good as cancelled, since
 /// nothing is sent for a removed subscription, and purge sweeps it up; so a large backlog does not stop the writer.
@@ -50,11 +53,7 @@ impl Subscriptions for SqliteStore {
     }
 
     async fn import_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {
-        self.write(Full, move |tx| match can_subscribe(tx, &subscription)? {
-            true => insert(tx, &subscription).map(|()| Replaced::Done),
-            false => Ok(Replaced::NoSuchSite),
-        })
-        .await
+        self.write(Full, move |tx| import(tx, &subscription)).await
     }
 }
 
@@ -76,39 +75,54 @@ fn subscription(row: &Row) -> rusqlite::Result<Subscription> {
 }
 
 fn replace(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
-    if !can_subscribe(tx, new)? {
-        return Ok(Replaced::NoSuchSite);
-    }
+    let user = match admit(tx, new)? {
+        Ok(user) => user,
+        Err(refused) => return Ok(refused),
+    };
     let live = live(tx, new.partner, new.site)?;
     match live.split_first() {
-        None => insert(tx, new)?,
+        None => insert(tx, new, user)?,
         Some((oldest, others)) => {
             let others: Vec<_> = others.iter().map(|other| other.id).collect();
             remove_all(tx, &others, new.now)?;
-            update(tx, oldest, new)?;
+            update(tx, oldest, new, user)?;
         }
     }
     Ok(Replaced::Done)
 }
 
-/// Whether site and partner are there. A partner that was removed a moment ago learns what one without a site learns.
-fn can_subscribe(tx: &Tx, new: &NewSubscription) -> Result<bool> {
-    Ok(sites::find(tx, new.site)?.is_some() && partners::exists(tx, new.partner)?)
+fn import(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
+    match admit(tx, new)? {
+        Ok(user) => insert(tx, new, user).map(|()| Replaced::Done),
+        Err(refused) => Ok(refused),
+    }
 }
 
-fn insert(tx: &Tx, new: &NewSubscription) -> Result<()> {
+/// With whose permission it is set, if with anybody's; refused unless site, partner and permission are there. A partner
+/// that was removed a moment ago learns what one without a site learns.
+fn admit(tx: &Tx, new: &NewSubscription) -> Result<std::result::Result<Option<UserId>, Replaced>> {
+    if sites::find(tx, new.site)?.is_none() || !partners::exists(tx, new.partner)? {
+        return Ok(Err(Replaced::NoSuchSite));
+    }
+    let Some(grant) = new.by else { return Ok(Ok(None)) };
+    let sql = "SELECT user_id FROM grants WHERE id = ?1 AND revoked_at IS NULL";
+    let user = tx.one(sql, [grant], |row| row.get("user_id"))?;
+    Ok(user.map(Some).ok_or(Replaced::Revoked))
+}
+
+fn insert(tx: &Tx, new: &NewSubscription, user: Option<UserId>) -> Result<()> {
     tx.run(
-        "INSERT INTO subscriptions (id, site_uuid, partner_id, url, secret, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-        params![new.id, new.site, new.partner, new.url, new.secret, At(new.now)],
+        "INSERT INTO subscriptions (id, site_uuid, partner_id, url, secret, user_id, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        params![new.id, new.site, new.partner, new.url, new.secret, user, At(new.now)],
     )?;
     Ok(())
 }
 
-fn update(tx: &Tx, old: &Subscription, new: &NewSubscription) -> Result<()> {
+fn update(tx: &Tx, old: &Subscription, new: &NewSubscription, user: Option<UserId>) -> Result<()> {
     tx.run(
-        "UPDATE subscriptions SET url = ?2, secret = ?3, updated_at = ?4, paused_at = NULL WHERE id = ?1",
-        params![old.id, new.url, new.secret, At(new.now)],
+        "UPDATE subscriptions SET url = ?2, secret = ?3, user_id = ?4, updated_at = ?5, paused_at = NULL WHERE id = ?1",
+        params![old.id, new.url, new.secret, user, At(new.now)],
     )?;
     if old.url != new.url || old.secret != new.secret {
         recalls::announce(tx, old.id)?;
@@ -117,6 +131,12 @@ fn update(tx: &Tx, old: &Subscription, new: &NewSubscription) -> Result<()> {
         tx.signal(Signal::Work);
     }
     Ok(())
+}
+
+/// Removes the subscriptions that were set with this person's permission.
+pub(super) fn remove_of_user(tx: &Tx, user: UserId, now: Timestamp) -> Result<()> {
+    let live = tx.all(OF_USER, [user], |row| row.get("id"))?;
+    remove_all(tx, &live, now)
 }
 
 /// Removes subscriptions, and cancels what waits for them; see [`CANCELLED_AT_ONCE`]. The rows stay, because the delivery

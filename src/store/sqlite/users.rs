@@ -1,17 +1,13 @@
-//! Users and their sessions.
+//! Users.
 
 use rusqlite::{Connection, Row, params};
 
 use super::statements::Statements;
 use super::values::{At, at};
 use super::writer::Tx;
-use crate::model::person::{Email, NewSession, PasswordHash, User};
-use crate::model::token::{Hashed, Session};
-use crate::model::{Timestamp, UserId};
+use crate::model::UserId;
+use crate::model::person::{Email, PasswordHash, User};
 use crate::store::{AddUser, Removed, Result};
-
-pub(super) const SESSION_USER: &str = "SELECT u.* FROM sessions s JOIN users u ON u.id = s.user_id
-     WHERE s.hash = ?1 AND s.expires_at > ?2";
 
 pub(super) fn user(row: &Row) -> rusqlite::Result<User> {
     Ok(User {
@@ -38,18 +34,6 @@ pub(super) fn id_of(db: &Connection, email: &Email) -> Result<Option<UserId>> {
     Ok(db.one("SELECT id FROM users WHERE email = ?1", [email], |row| row.get("id"))?)
 }
 
-pub(super) fn set_password(tx: &Tx, email: &Email, password: &PasswordHash) -> Result<Removed> {
-    let Some(user) = id_of(tx, email)? else { return Ok(Removed::NotFound) };
-    tx.run("UPDATE users SET password = ?2 WHERE id = ?1", params![user, password])?;
-    tx.run("DELETE FROM sessions WHERE user_id = ?1", [user])?;
-    Ok(Removed::Yes)
-}
-
-pub(super) fn rehash_password(tx: &Tx, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<()> {
-    tx.run("UPDATE users SET password = ?3 WHERE id = ?1 AND password = ?2", params![user, old, new])?;
-    Ok(())
-}
-
 pub(super) fn all(db: &Connection) -> Result<Vec<User>> {
     Ok(db.all("SELECT * FROM users ORDER BY email", [], user)?)
 }
@@ -66,23 +50,4 @@ pub(super) fn remove(tx: &Tx, email: &Email) -> Result<Removed> {
 pub(super) fn by_email(db: &Connection, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
     let found = db.one("SELECT * FROM users WHERE email = ?1", [email], |row| Ok((user(row)?, row.get("password")?)));
     Ok(found?)
-}
-
-/// A person who was removed meanwhile has no sessions: nothing is started then.
-pub(super) fn start_session(tx: &Tx, session: &NewSession) -> Result<()> {
-    tx.run(
-        "INSERT INTO sessions (hash, user_id, created_at, expires_at)
-         SELECT ?1, id, ?3, ?4 FROM users WHERE id = ?2",
-        params![session.hash, session.user, At(session.created), At(session.expires)],
-    )?;
-    Ok(())
-}
-
-pub(super) fn session_user(db: &Connection, session: &Hashed<Session>, now: Timestamp) -> Result<Option<User>> {
-    Ok(db.one(SESSION_USER, params![session, At(now)], user)?)
-}
-
-pub(super) fn end_session(tx: &Tx, session: &Hashed<Session>) -> Result<()> {
-    tx.run("DELETE FROM sessions WHERE hash = ?1", [session])?;
-    Ok(())
 }

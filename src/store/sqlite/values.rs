@@ -9,6 +9,7 @@ use crate::model::oauth::PkceChallenge;
 use crate::model::partner::{ClientId, RedirectUri, Slug};
 use crate::model::person::{Email, PasswordHash};
 use crate::model::seal::Sealed;
+use crate::model::session::UserAgent;
 use crate::model::site::SiteDomain;
 use crate::model::source::Username;
 use crate::model::subscription::DestinationUrl;
@@ -16,8 +17,8 @@ use crate::model::throttle::BucketKey;
 use crate::model::time;
 use crate::model::token::Hashed;
 use crate::model::{
-    DeliveryId, FlowId, GrantId, LeadId, LeaseToken, PartnerId, Scopes, SiteId, SourceId, SubscriptionId, Timestamp,
-    UserId,
+    DeliveryId, FlowId, GrantId, LeadId, LeaseToken, PartnerId, Scopes, SessionId, SiteId, SourceId, SubscriptionId,
+    Timestamp, UserId,
 };
 
 /// Ids are their 16 bytes.
@@ -54,7 +55,19 @@ macro_rules! as_text {
     )*};
 }
 
-as_uuid!(DeliveryId, FlowId, GrantId, LeadId, LeaseToken, PartnerId, SiteId, SourceId, SubscriptionId, UserId);
+as_uuid!(
+    DeliveryId,
+    FlowId,
+    GrantId,
+    LeadId,
+    LeaseToken,
+    PartnerId,
+    SessionId,
+    SiteId,
+    SourceId,
+    SubscriptionId,
+    UserId,
+);
 as_text!(Action, DestinationUrl, Email, PkceChallenge, RedirectUri, SiteDomain, Slug, State, Username);
 
 impl ToSql for ClientId {
@@ -64,6 +77,18 @@ impl ToSql for ClientId {
 }
 
 impl FromSql for ClientId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str().map(Self::received)
+    }
+}
+
+impl ToSql for UserAgent {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.as_str()))
+    }
+}
+
+impl FromSql for UserAgent {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str().map(Self::received)
     }

@@ -83,10 +83,11 @@ macro_rules! counted {
     };
 }
 
-const TABLES: [Table; 18] = [
+const TABLES: [Table; 19] = [
     table!("key_check" by "t.only_row": "only_row", "sealed"),
     table!("users" by "t.id": "id", "email", "name", "operator", "password", "created_at"),
-    table!("sessions" by "t.hash": "hash", "user_id", "created_at", "expires_at"),
+    table!("sessions" by "t.hash": "hash", "id", "user_id", "agent", "created_at", "used_at", "expires_at"),
+    table!("password_links" by "t.user_id, t.kind": "user_id", "kind", "hash", "created_at", "expires_at"),
     table!("sites" by "t.site_uuid": "site_uuid", "domain", "created_at", "removed_at"),
     table!("site_owners" by "t.site_uuid, t.user_id": "site_uuid", "user_id"),
     table!("partners" by "t.id": "id", "slug", "name", "client_id", "secret", "echo", "created_at", "removed_at"),
@@ -101,8 +102,8 @@ const TABLES: [Table; 18] = [
     of_grant!("access_tokens": "scopes", "issued_at", "expires_at"),
     of_grant!("refresh_tokens": "generation", "issued_at", "expires_at"),
     counted!(
-        "subscriptions": "id", "site_uuid", "partner_id", "url", "secret", "created_at", "updated_at", "paused_at",
-        "removed_at", "swept", "next_due_at",
+        "subscriptions": "id", "site_uuid", "partner_id", "url", "secret", "user_id", "created_at", "updated_at",
+        "paused_at", "removed_at", "swept", "next_due_at",
     ),
     counted!("leads": "site_uuid", "id", "email_key", "fields", "created_at", "updated_at"),
     table!("lead_aliases" by "t.site_uuid, t.alias": "site_uuid", "alias", "lead_id"),

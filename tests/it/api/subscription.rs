@@ -55,6 +55,7 @@ async fn import_another(gate: &Gate, cast: &Cast, url: &str) {
         partner,
         url: url.parse().unwrap(),
         secret: keys.seal(b"old", &secret_context(partner, site), &OsEntropy),
+        by: None,
         now: gate.now(),
     };
     gate.store.import_subscription(another).await.unwrap();

@@ -35,6 +35,7 @@ async fn with_deliveries() -> Home {
         partner,
         url: "http://receiver.example/".parse().unwrap(),
         secret: Sealed::from_bytes(vec![1; 64]),
+        by: None,
         now: now(),
     };
     store.replace_subscription(subscription).await.unwrap();

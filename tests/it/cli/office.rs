@@ -54,6 +54,88 @@ fn passwords_come_from_stdin_or_from_a_person() {
 }
 
 #[test]
+fn sessions_are_listed_and_ended() {
+    let home = Home::new();
+    let user = home.add_user("ann@example.com");
+    assert_eq!(home.says("user sessions ann@example.com"), "ann@example.com is signed in nowhere.\n");
+    assert_eq!(home.document("user sessions ann@example.com"), json!([]));
+    let id = user["id"].as_str().unwrap().replace('-', "");
+    let (session, end) = ("5e".repeat(16), i64::MAX / 1_000_000);
+    let database = rusqlite::Connection::open(home.path("leadgate.db")).unwrap();
+    let begin = format!(
+        "INSERT INTO sessions (hash, id, user_id, agent, created_at, used_at, expires_at)
+         VALUES (x'00', x'{session}', x'{id}', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0', 0, 1000, {end})"
+    );
+    database.execute_batch(&begin).unwrap();
+
+    let list = home.document("user sessions ann@example.com");
+    assert_eq!(list[0]["id"], "5e5e5e5e-5e5e-5e5e-5e5e-5e5e5e5e5e5e");
+    assert_eq!(
+        (&list[0]["created"], &list[0]["used"]),
+        (&json!("1970-01-01T00:00:00Z"), &json!("1970-01-01T00:00:01Z"))
+    );
+    assert!(list[0]["user_agent"].as_str().unwrap().contains("Firefox/140.0"), "{list}");
+    let table = home.says("user sessions ann@example.com");
+    assert!(table.contains("1970-01-01T00:00:01Z  1970-01-01T00:00:00Z  Firefox on Linux\n"), "{table}");
+
+    assert_eq!(home.says("user logout ann@example.com"), "Signed ann@example.com out of 1 browser.\n");
+    assert_eq!(home.document("user logout ann@example.com"), json!({"email": "ann@example.com", "ended": 0}));
+    assert_eq!(home.document("user sessions ann@example.com"), json!([]));
+    assert_eq!(home.complains("user sessions eve@example.com"), "there is no user eve@example.com");
+    assert_eq!(home.complains("user logout eve@example.com"), "there is no user eve@example.com");
+}
+
+#[test]
+fn people_are_invited_with_a_link_to_their_own_password() {
+    let home = Home::new().with("LEADGATE_PUBLIC_URL", "https://leads.example.com");
+    home.says(&format!("site add www.site.com --uuid {SITE}"));
+    let invitation = home.document(&format!("user invite Kim@example.com --name Kim --site {SITE}"));
+    let link = invitation["link"].as_str().unwrap();
+    assert!(link.starts_with("https://leads.example.com/account/password/set/?token=lgp_"), "{link}");
+    let list = home.document("user list");
+    assert_eq!((&list[0]["id"], &list[0]["email"]), (&invitation["id"], &invitation["email"]));
+    assert_eq!(list[0]["name"], "Kim");
+    assert_eq!(home.document("site list")[0]["owners"], json!(["kim@example.com"]));
+
+    let again = home.says("user invite kim@example.com");
+    assert!(again.contains("sets a password: once, within 24 hours.") && !again.contains(link), "{again}");
+    assert_eq!(home.document("user list").as_array().unwrap().len(), 1);
+    assert_eq!(
+        home.complains(&format!("user invite lou@example.com --site {ABSENT}")),
+        format!("there is no site {ABSENT}")
+    );
+    assert_eq!(home.document("user list").as_array().unwrap().len(), 1, "nothing was changed");
+}
+
+#[test]
+fn a_link_is_shown_also_when_it_cannot_be_sent() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let home = Home::new()
+        .with("LEADGATE_SMTP_URL", format!("smtp://kim:hush@{closed}"))
+        .with("LEADGATE_SMTP_FROM", "leads@example.com");
+    let ran = home.run("user invite kim@example.com --json");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["link"].is_string(), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("the mail server {closed} does not take it")), "{ran:?}");
+    let check = home.run("check");
+    assert!(check.code == 1 && check.stdout.contains(&format!("the mail server {closed}")), "{check:?}");
+    assert!(![&ran.stderr, &check.stdout, &check.stderr].iter().any(|text| text.contains("hush")), "{ran:?} {check:?}");
+}
+
+#[test]
+fn a_common_password_is_refused() {
+    let home = Home::new();
+    let refused = home.run_with_input("user add ann@example.com --password-stdin", "Password");
+    assert!(refused.complaint(1).contains("one of the most common ones"), "{refused:?}");
+    home.add_user("ann.longname@example.com");
+    let refused = home.run_with_input("user passwd ann.longname@example.com --password-stdin", "Ann.Longname");
+    assert!(refused.complaint(1).contains("must not be the e-mail address"), "{refused:?}");
+    let done =
+        home.run_with_input("user passwd ann.longname@example.com --password-stdin --disconnect", "another long one");
+    assert!(done.stdout.contains("All applications that it connected are disconnected."), "{done:?}");
+}
+
+#[test]
 fn sites_are_added_granted_listed_and_removed() {
     let home = Home::new();
     home.add_user("ann@example.com");

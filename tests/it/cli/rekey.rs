@@ -139,6 +139,7 @@ async fn import(gate: &Gate, cast: &Cast, keys: &Keyring, domain: &str) {
         partner,
         url: "http://127.0.0.1:9/imported".parse().unwrap(),
         secret: keys.seal(b"imported", &secret_context(partner, site), &OsEntropy),
+        by: None,
         now: gate.now(),
     };
     gate.store.import_subscription(subscription).await.unwrap();

@@ -74,6 +74,7 @@ impl Crm {
             partner,
             url: url.parse().unwrap(),
             secret: keys.seal(b"s3cret", &secret_context(partner, site), &OsEntropy),
+            by: None,
             now: ManualClock::new().now(),
         };
         assert_eq!(store.replace_subscription(subscription).await.unwrap(), Replaced::Done);

@@ -165,6 +165,7 @@ impl World {
             partner,
             url: url.parse().expect("a URL"),
             secret: self.keys.seal(SECRET.as_bytes(), &secret_context(partner, site), &*self.entropy),
+            by: None,
             now: self.clock.now(),
         };
         assert_eq!(self.store.replace_subscription(subscription).await.unwrap(), Replaced::Done);

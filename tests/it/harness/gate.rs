@@ -8,6 +8,7 @@ use leadgate::config::Settings;
 use leadgate::domain::Gateway;
 use leadgate::model::oauth::{Issued, NewCode, NewTokens, Redemption};
 use leadgate::model::partner::{ClientId, Partner};
+use leadgate::model::password::{PasswordChange, PasswordSet, Proof};
 use leadgate::model::person::User;
 use leadgate::model::seal::Keyring;
 use leadgate::model::site::Site;
@@ -157,6 +158,14 @@ impl Gate {
         let hash = super::password_hash();
         self.store.add_user(user.clone(), Some(hash)).await.unwrap();
         user
+    }
+
+    /// Gives a person another password, as the operator does.
+    pub async fn set_password(&self, user: &User, password: &str) {
+        let password = super::hashed(password);
+        let change =
+            PasswordChange { user: user.id, proof: Proof::Operator, password, disconnect: false, now: self.now() };
+        assert_eq!(self.store.set_password(change).await.unwrap(), PasswordSet::Done);
     }
 
     /// A site with these owners.

@@ -6,11 +6,12 @@ use leadgate::model::oauth::{NewCode, NewTokens};
 use leadgate::model::partner::{ClientId, Partner};
 use leadgate::model::person::User;
 use leadgate::model::seal::Sealed;
+use leadgate::model::session::{NewSession, UserAgent};
 use leadgate::model::site::Site;
 use leadgate::model::source::{Reach, Source};
-use leadgate::model::token::{Access, Code, Credential, Plain, Refresh};
+use leadgate::model::token::{Access, Code, Credential, Plain, Refresh, Session};
 use leadgate::model::{
-    Entropy, FlowId, GrantId, PartnerId, Scopes, SiteId, SourceId, SubscriptionId, Timestamp, UserId, time,
+    Entropy, FlowId, GrantId, PartnerId, Scopes, SessionId, SiteId, SourceId, SubscriptionId, Timestamp, UserId, time,
 };
 use leadgate::store::NewSubscription;
 
@@ -36,6 +37,18 @@ pub fn user(entropy: &dyn Entropy, now: Timestamp, email: &str) -> User {
         name: "Some One".into(),
         operator: false,
         created: now,
+    }
+}
+
+/// A session that has just begun, and ends at `expires` if it is not used.
+pub fn session(entropy: &dyn Entropy, now: Timestamp, user: UserId, expires: Timestamp) -> NewSession {
+    NewSession {
+        id: SessionId::random(entropy),
+        hash: Plain::<Session>::generate(entropy).hash(),
+        user,
+        agent: UserAgent::received("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        created: now,
+        expires,
     }
 }
 
@@ -69,6 +82,7 @@ pub fn subscription(
         partner,
         url: url.parse().unwrap(),
         secret: Sealed::from_bytes(url.as_bytes().to_vec()),
+        by: None,
         now,
     }
 }

@@ -7,6 +7,7 @@ pub mod encrypted;
 pub mod engine;
 pub mod entropy;
 mod gate;
+pub mod mail_server;
 pub mod make;
 pub mod names;
 pub mod packages;
@@ -28,6 +29,7 @@ use std::future::Future;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use leadgate::domain::new_password::NewPassword;
 use leadgate::domain::passwords::hash_password;
 use leadgate::model::OsEntropy;
 use leadgate::model::person::PasswordHash;
@@ -45,7 +47,13 @@ pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 /// Hash of [`gate::PASSWORD`], made once: it is slow on purpose.
 pub fn password_hash() -> PasswordHash {
     static HASH: OnceLock<PasswordHash> = OnceLock::new();
-    HASH.get_or_init(|| hash_password(gate::PASSWORD, &OsEntropy).unwrap()).clone()
+    HASH.get_or_init(|| hashed(gate::PASSWORD)).clone()
+}
+
+/// Hash of a password that nobody's e-mail address is.
+pub fn hashed(password: &str) -> PasswordHash {
+    let email = "anybody@example.com".parse().unwrap();
+    hash_password(&NewPassword::parse(password, &email).unwrap(), &OsEntropy)
 }
 
 /// The HTTP client of the tests needs to know which cryptography to use, although it speaks plain HTTP here.

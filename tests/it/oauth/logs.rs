@@ -57,12 +57,14 @@ impl Town {
         let site = run("site add www.site.com --owner kim@example.com")["uuid"].as_str().unwrap().to_owned();
         let partner = run(&format!("partner add piesync --name PieSync --redirect-uri {CALLBACK}"));
         let source = run("source add portal");
+        let invitation = run("user invite lou@example.com");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let secrets = vec![
             ("secret_key", KEY.to_owned()),
             ("password", PASSWORD.to_owned()),
             ("client secret", text(&partner["client_secret"])),
             ("source's password", text(&source["password"])),
+            ("link", text(&invitation["link"]).split_once("token=").expect("the token is its query").1.to_owned()),
         ];
         let mut gateway = home.start("serve");
         let (sender, lines) = channel();
@@ -138,6 +140,22 @@ impl Town {
         SentBack::read(&answered).code().to_owned()
     }
 
+    /// Sets a password by the link, and changes it.
+    async fn set_passwords(&mut self) {
+        let (http, base) = (self.http.clone(), self.base.clone());
+        let mut browser = Visitor::at_url(&http, &base);
+        let page = browser.get(&format!("/account/password/set/?token={}", self.secret("link"))).await;
+        let [first, second] = ["hush first password", "hush second password"];
+        let chosen = Form::of(&page, "set").with("new", first).with("again", first);
+        assert_eq!(browser.submit(&chosen).await.status, 303);
+        let login = Form::of(&browser.get("/account/login/").await, "login").with("email", "lou@example.com");
+        assert_eq!(browser.submit(&login.with("password", first)).await.status, 303);
+        let change = Form::of(&browser.get("/account/password/").await, "password").with("old", first);
+        assert_eq!(browser.submit(&change.with("new", second).with("again", second)).await.status, 303);
+        self.secrets.extend([("new password", first.to_owned()), ("new password", second.to_owned())]);
+        self.secrets.extend(browser.cookies.into_values().map(|value| ("cookie", value)));
+    }
+
     /// What was logged until the gateway has stopped.
     fn stop(mut self) -> (String, Vec<(&'static str, String)>) {
         assert_eq!(self.gateway.terminate(), Some(0));
@@ -154,6 +172,7 @@ async fn oauth_120_nothing_secret_is_ever_logged() {
     town.hide("state", "hush-state-of-the-partner");
     town.hide("subscription secret", SUBSCRIPTION_SECRET);
     town.hide("callback URL", CALLBACK);
+    town.set_passwords().await;
     let code = town.approve().await;
     town.hide("code", &code);
 

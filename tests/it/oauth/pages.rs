@@ -2,13 +2,12 @@
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use leadgate::config::PublicUrl;
-use leadgate::domain::passwords::hash_password;
 use leadgate::model::partner::{ClientId, Partner};
 use leadgate::model::{OsEntropy, PartnerId, UserId};
 
 use super::door::{CALLBACK, Door, assert_page};
 use super::visitor::{Form, Visitor};
-use crate::harness::{Answer, PASSWORD, answer, on_every_engine};
+use crate::harness::{Answer, PASSWORD, answer, hashed, on_every_engine};
 
 on_every_engine!(
     oauth_016_every_page_is_kept_nowhere_and_tells_nobody_where_it_was,
@@ -200,7 +199,7 @@ async fn oauth_038_passwords_are_hashed_as_owasp_wants_and_better_at_the_next_lo
 async fn oauth_038_a_long_password_counts_to_its_last_character() {
     let door = Door::open().await;
     let long = "long words ".repeat(90);
-    let hash = hash_password(&long, &OsEntropy).unwrap();
+    let hash = hashed(&long);
     door.gate.sql(&format!("UPDATE users SET password = '{}'", hash.0));
     assert_eq!(logging_in(&door, &long[..long.len() - 1]).await, 403);
     assert_eq!(logging_in(&door, &format!("{long}x")).await, 403);

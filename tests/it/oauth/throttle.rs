@@ -202,8 +202,7 @@ async fn oauth_036_a_known_browser_has_its_own_limit_and_none_after_a_new_passwo
     let (mut other, page) = door.browser(HERE).await;
     assert_eq!(attempt(&mut other, &page, KIM, PASSWORD).await.status, 303);
 
-    let hash = leadgate::domain::passwords::hash_password("another password", &leadgate::model::OsEntropy).unwrap();
-    door.gate.store.set_password(&door.owner.email, hash).await.unwrap();
+    door.gate.set_password(&door.owner, "another password").await;
     let (mut stranger, page) = door.browser(ELSEWHERE).await;
     guess_wrong(&mut stranger, &page, KIM, 3).await;
     let page = other.get(&door.asking(&[])).await;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use leadgate::model::OsEntropy;
-use leadgate::model::person::{NewSession, User};
+use leadgate::model::person::User;
+use leadgate::model::session::NewSession;
 use leadgate::model::time;
 use leadgate::model::token::{Plain, Session};
 use reqwest::{Method, RequestBuilder};
 
-use crate::harness::{Answer, Gate, PASSWORD, answer};
+use crate::harness::{Answer, Gate, PASSWORD, answer, make};
 
 /// Somebody at a browser.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Visitor<'g> {
     /// What paths are appended to.
     base: String,
     pub cookies: BTreeMap<String, String>,
+    /// What it calls itself.
+    pub agent: String,
     /// Where a proxy says that it is.
     address: Option<&'static str>,
 }
@@ -29,15 +32,15 @@ impl<'g> Visitor<'g> {
 
     /// The same with a gateway in another process.
     pub fn at_url(http: &'g reqwest::Client, base: &str) -> Self {
-        Self { http, base: base.to_owned(), cookies: BTreeMap::new(), address: None }
+        Self { http, base: base.to_owned(), cookies: BTreeMap::new(), agent: String::new(), address: None }
     }
 
     /// With a session, as if logged in before.
     pub async fn logged_in(gate: &'g Gate, user: &User) -> Self {
         let session = Plain::<Session>::generate(&OsEntropy);
-        let (created, life) = (gate.now(), std::time::Duration::from_secs(3600));
-        let expires = time::after(created, life);
-        let new = NewSession { hash: session.hash(), user: user.id, created, expires };
+        let expires = time::after(gate.now(), std::time::Duration::from_secs(3600));
+        let new = make::session(&OsEntropy, gate.now(), user.id, expires);
+        let new = NewSession { hash: session.hash(), ..new };
         gate.store.start_session(new).await.unwrap();
         let cookies = BTreeMap::from([("leadgate_session".to_owned(), session.expose().to_owned())]);
         Self { cookies, ..Self::new(gate) }
@@ -95,7 +98,7 @@ impl<'g> Visitor<'g> {
 
     async fn send(&mut self, request: RequestBuilder) -> Answer {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = request.header("cookie", cookies.join("; "));
+        let request = request.header("cookie", cookies.join("; ")).header("user-agent", &self.agent);
         let request = match self.address {
             Some(address) => request.header("x-forwarded-for", address),
             None => request,
@@ -123,7 +126,7 @@ pub struct Form {
 impl Form {
     /// The form of this step. The pages write attributes in one order, so that this needs no parser.
     pub fn of(page: &Answer, step: &str) -> Self {
-        let form = page.text.split("<form ").skip(1).find(|form| form.contains(&format!("/authorize/{step}/\"")));
+        let form = page.text.split("<form ").skip(1).find(|form| form.contains(&format!("/{step}/\"")));
         let form = form.unwrap_or_else(|| panic!("no form for {step} on this page: {} {}", page.status, page.text));
         let form = form.split("</form>").next().unwrap();
         let hidden = form.split("<input type=\"hidden\" ").skip(1);

@@ -1,7 +1,7 @@
-//! Users, sessions, sites, partners, sources.
+//! Users, sites, partners, sources.
 
 use leadgate::model::partner::{ClientId, Partner};
-use leadgate::model::person::{Email, NewSession, PasswordHash};
+use leadgate::model::person::{Email, PasswordHash};
 use leadgate::model::site::Site;
 use leadgate::model::source::{Reach, Source};
 use leadgate::model::token::{Credential, Hashed, Plain, Session};
@@ -14,9 +14,6 @@ use crate::harness::make;
 engines!(
     an_email_is_taken_once_whatever_its_case,
     a_password_is_found_with_its_user,
-    a_new_password_ends_all_sessions,
-    a_hash_is_replaced_only_while_it_is_still_the_old_one,
-    a_session_lives_until_it_ends_or_expires,
     a_removed_user_leaves_nothing_behind,
     a_site_is_added_with_all_its_owners_or_not_at_all,
     sites_and_owners_are_listed_in_order,
@@ -35,9 +32,9 @@ fn password(text: &str) -> PasswordHash {
 }
 
 async fn session(f: &Fixture, user: UserId, expires: Timestamp) -> Hashed<Session> {
-    let hash = Plain::<Session>::generate(&f.entropy).hash();
-    f.store.start_session(NewSession { hash, user, created: f.now(), expires }).await.unwrap();
-    hash
+    let new = make::session(&f.entropy, f.now(), user, expires);
+    f.store.start_session(new.clone()).await.unwrap();
+    new.hash
 }
 
 async fn an_email_is_taken_once_whatever_its_case(f: &Fixture) {
@@ -57,40 +54,6 @@ async fn a_password_is_found_with_its_user(f: &Fixture) {
     assert_eq!(f.store.user_by_email(&email("c@site.com")).await.unwrap(), None);
 }
 
-async fn a_new_password_ends_all_sessions(f: &Fixture) {
-    let user = f.user("a@site.com").await;
-    let other = f.user("b@site.com").await;
-    let ended = session(f, user.id, Timestamp::MAX).await;
-    let kept = session(f, other.id, Timestamp::MAX).await;
-    assert_eq!(f.store.set_password(&user.email, password("two")).await.unwrap(), Removed::Yes);
-    assert_eq!(f.store.session_user(&ended, f.now()).await.unwrap(), None);
-    assert_eq!(f.store.session_user(&kept, f.now()).await.unwrap(), Some(other));
-    assert_eq!(f.store.user_by_email(&user.email).await.unwrap().unwrap().1, Some(password("two")));
-    assert_eq!(f.store.set_password(&email("c@site.com"), password("x")).await.unwrap(), Removed::NotFound);
-}
-
-async fn a_hash_is_replaced_only_while_it_is_still_the_old_one(f: &Fixture) {
-    let user = make::user(&f.entropy, f.now(), "a@site.com");
-    f.store.add_user(user.clone(), Some(password("one"))).await.unwrap();
-    f.store.rehash_password(user.id, password("one"), password("two")).await.unwrap();
-    f.store.rehash_password(user.id, password("one"), password("three")).await.unwrap();
-    assert_eq!(f.store.user_by_email(&user.email).await.unwrap().unwrap().1, Some(password("two")));
-}
-
-async fn a_session_lives_until_it_ends_or_expires(f: &Fixture) {
-    let user = f.user("a@site.com").await;
-    let expires = f.now() + std::time::Duration::from_millis(1);
-    let expiring = session(f, user.id, expires).await;
-    let ending = session(f, user.id, Timestamp::MAX).await;
-    assert_eq!(f.store.session_user(&expiring, f.now()).await.unwrap(), Some(user.clone()));
-    assert_eq!(f.store.session_user(&expiring, expires).await.unwrap(), None);
-    assert_eq!(f.store.session_user(&ending, expires).await.unwrap(), Some(user));
-    f.store.end_session(&ending).await.unwrap();
-    assert_eq!(f.store.session_user(&ending, f.now()).await.unwrap(), None);
-    let unknown = Plain::<Session>::generate(&f.entropy).hash();
-    assert_eq!(f.store.session_user(&unknown, f.now()).await.unwrap(), None);
-}
-
 async fn a_removed_user_leaves_nothing_behind(f: &Fixture) {
     let (user, site, partner) = (f.user("a@site.com").await, f.site("www.site.com").await, f.partner("piesync").await);
     f.store.grant_site(site.id, &user.email).await.unwrap();
@@ -100,14 +63,14 @@ async fn a_removed_user_leaves_nothing_behind(f: &Fixture) {
 
     assert_eq!(f.store.remove_user(&user.email).await.unwrap(), Removed::Yes);
     assert_eq!(f.store.remove_user(&user.email).await.unwrap(), Removed::NotFound);
-    assert_eq!(f.store.session_user(&cookie, f.now()).await.unwrap(), None);
+    assert_eq!(f.store.session(&cookie, f.now()).await.unwrap(), None);
     assert_eq!(f.store.owners_of(site.id).await.unwrap(), []);
     assert!(f.store.access_grant(&tokens.access, f.now()).await.unwrap().is_none());
     assert!(f.store.redeem_code(f.redemption(&code)).await.unwrap().is_err());
 
     // A login that was under way starts no session.
     let late = session(f, user.id, Timestamp::MAX).await;
-    assert_eq!(f.store.session_user(&late, f.now()).await.unwrap(), None);
+    assert_eq!(f.store.session(&late, f.now()).await.unwrap(), None);
 }
 
 async fn a_site_is_added_with_all_its_owners_or_not_at_all(f: &Fixture) {

@@ -6,7 +6,6 @@ use futures_util::future::join_all;
 use leadgate::model::delivery::{State, Verdict};
 use leadgate::model::lead::{Idempotency, LeadAction, LeadCommand};
 use leadgate::model::oauth::{GrantRefused, NewCode, Rotation};
-use leadgate::model::token::{Plain, Session};
 use leadgate::model::{Timestamp, time};
 use leadgate::store::{Found, NewSite};
 use serde_json::json;
@@ -51,9 +50,7 @@ async fn finished_deliveries_go_when_they_have_been_kept_long_enough(f: &Fixture
 async fn expired_sessions_and_keys_go(f: &Fixture) {
     let (user, site) = (f.user("a@b.com").await, f.site("www.site.com").await);
     for expires in [f.now(), time::after(f.now(), Duration::from_secs(1))] {
-        let hash = Plain::<Session>::generate(&f.entropy).hash();
-        let session = leadgate::model::person::NewSession { hash, user: user.id, created: f.now(), expires };
-        f.store.start_session(session).await.unwrap();
+        f.store.start_session(make::session(&f.entropy, f.now(), user.id, expires)).await.unwrap();
         let key = Idempotency { key: expires.to_string(), request: [0; 32], expires };
         let command = f.upsert(site.id, None, json!({"email": "a@b.com"}));
         f.apply(LeadCommand { idempotency: Some(key), ..command }).await;

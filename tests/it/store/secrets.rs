@@ -42,6 +42,7 @@ async fn a_secret_that_was_set_meanwhile_wins(f: &Fixture) {
         partner: partners[0].id,
         url: set.url.clone(),
         secret: sealed("set meanwhile"),
+        by: None,
         now: f.now(),
     };
     f.store.replace_subscription(new).await.unwrap();

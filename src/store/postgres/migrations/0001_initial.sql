@@ -16,12 +16,27 @@ CREATE TABLE users (
 
 CREATE TABLE sessions (
     hash        BYTEA   NOT NULL PRIMARY KEY,
+    id          UUID    NOT NULL,
     user_id     UUID    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    agent       TEXT    NOT NULL,
     created_at  BIGINT  NOT NULL,
+    used_at     BIGINT  NOT NULL,
+    -- Moves with each use that is written down.
     expires_at  BIGINT  NOT NULL
 );
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+
+-- Links with which people set a password: one of each kind for a person.
+CREATE TABLE password_links (
+    user_id     UUID    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind        TEXT    NOT NULL,
+    hash        BYTEA   NOT NULL UNIQUE,
+    created_at  BIGINT  NOT NULL,
+    expires_at  BIGINT  NOT NULL,
+    PRIMARY KEY (user_id, kind)
+);
+CREATE INDEX password_links_by_expiry ON password_links (expires_at);
 
 -- A removed site stays until purge has deleted what it left; to every read it is gone at once.
 CREATE TABLE sites (
@@ -159,6 +174,8 @@ CREATE TABLE subscriptions (
     partner_id   UUID   NOT NULL,
     url          TEXT   NOT NULL,
     secret       BYTEA  NOT NULL,
+    -- With whose permission it was set; NULL: by the operator.
+    user_id      UUID,
     created_at   BIGINT NOT NULL,
     updated_at   BIGINT NOT NULL,
     paused_at    BIGINT,
@@ -173,6 +190,7 @@ CREATE TABLE subscriptions (
 CREATE UNIQUE INDEX subscriptions_by_id ON subscriptions (id, site_uuid);
 CREATE INDEX subscriptions_live ON subscriptions (site_uuid, partner_id) WHERE removed_at IS NULL;
 CREATE INDEX subscriptions_by_partner ON subscriptions (partner_id) WHERE removed_at IS NULL;
+CREATE INDEX subscriptions_by_user ON subscriptions (user_id) WHERE removed_at IS NULL;
 CREATE INDEX subscriptions_removed ON subscriptions (site_uuid) WHERE removed_at IS NOT NULL;
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at, seq)
     WHERE next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL;

@@ -14,12 +14,27 @@ CREATE TABLE users (
 
 CREATE TABLE sessions (
     hash        BLOB    NOT NULL PRIMARY KEY,
+    id          BLOB    NOT NULL,
     user_id     BLOB    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    agent       TEXT    NOT NULL,
     created_at  INTEGER NOT NULL,
+    used_at     INTEGER NOT NULL,
+    -- Moves with each use that is written down.
     expires_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+
+-- Links with which people set a password: one of each kind for a person.
+CREATE TABLE password_links (
+    user_id     BLOB    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind        TEXT    NOT NULL,
+    hash        BLOB    NOT NULL UNIQUE,
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    PRIMARY KEY (user_id, kind)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX password_links_by_expiry ON password_links (expires_at);
 
 -- A removed site stays until purge has deleted what it left; to every read it is gone at once.
 CREATE TABLE sites (
@@ -147,6 +162,8 @@ CREATE TABLE subscriptions (
     partner_id   BLOB    NOT NULL,
     url          TEXT    NOT NULL,
     secret       BLOB    NOT NULL,
+    -- With whose permission it was set; NULL: by the operator.
+    user_id      BLOB,
     created_at   INTEGER NOT NULL,
     updated_at   INTEGER NOT NULL,
     paused_at    INTEGER,
@@ -159,6 +176,7 @@ CREATE TABLE subscriptions (
 ) STRICT;
 CREATE INDEX subscriptions_live ON subscriptions (site_uuid, partner_id) WHERE removed_at IS NULL;
 CREATE INDEX subscriptions_by_partner ON subscriptions (partner_id) WHERE removed_at IS NULL;
+CREATE INDEX subscriptions_by_user ON subscriptions (user_id) WHERE removed_at IS NULL;
 CREATE INDEX subscriptions_removed ON subscriptions (site_uuid) WHERE removed_at IS NOT NULL;
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at)
     WHERE next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use leadgate::config::Settings;
 use leadgate::model::delivery::DeliveryFilter;
-use leadgate::model::person::NewSession;
+use leadgate::model::password::{LinkKind, NewLink};
 use leadgate::model::site::Site;
 use leadgate::model::source::Reach;
 use leadgate::model::subscription::secret_context;
-use leadgate::model::token::{Hashed, Plain, Session};
+use leadgate::model::token::{Hashed, PasswordLink, Plain, Session};
 use leadgate::model::{LeadId, OsEntropy, Scopes, SubscriptionId, Timestamp, time};
 use leadgate::store::{NewSubscription, SharedStore};
 use reqwest::{Method, RequestBuilder};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::harness::clock::ManualClock;
 use crate::harness::engine::Data;
 use crate::harness::receiver::{Receiver, Reply};
-use crate::harness::{Cast, Gate, JsonBody, answer};
+use crate::harness::{Cast, Gate, JsonBody, answer, make};
 
 /// A gateway that has stopped, and who is around it.
 pub struct World {
@@ -71,7 +71,7 @@ impl World {
             format!("{:?}", store.partners().await.unwrap()),
             format!("{:?}", store.sources().await.unwrap()),
             format!("{:?}", store.sites().await.unwrap()),
-            format!("{:?}", store.session_user(&self.session, Timestamp::MIN).await.unwrap()),
+            format!("{:?}", store.session(&self.session, Timestamp::MIN).await.unwrap()),
             format!("{:?}", store.lead(self.cast.site.id, self.stuck).await.unwrap()),
             format!("{:?}", store.key_check().await.unwrap()),
         ];
@@ -95,12 +95,20 @@ async fn next_minute(gate: Gate) -> Gate {
     Gate::start_in(data, clock, settings).await
 }
 
+/// The owner's session; the owner is also sent a link.
 async fn log_in(gate: &Gate, cast: &Cast) -> Hashed<Session> {
-    let hash = Plain::<Session>::generate(&OsEntropy).hash();
     let expires = time::after(gate.now(), Duration::from_secs(3600));
-    let session = NewSession { hash, user: cast.owner.id, created: gate.now(), expires };
-    gate.store.start_session(session).await.unwrap();
-    hash
+    let session = make::session(&OsEntropy, gate.now(), cast.owner.id, expires);
+    gate.store.start_session(session.clone()).await.unwrap();
+    let link = NewLink {
+        hash: Plain::<PasswordLink>::generate(&OsEntropy).hash(),
+        user: cast.owner.id,
+        kind: LinkKind::Invitation,
+        created: gate.now(),
+        expires,
+    };
+    assert!(gate.store.offer_link(link, None).await.unwrap());
+    session.hash
 }
 
 /// A site with two subscriptions of one partner, as old data can hold them.
@@ -113,6 +121,7 @@ async fn doubled(gate: &Gate, cast: &Cast) -> Site {
             partner,
             url: "https://one.example/".parse().unwrap(),
             secret: gate.gateway().keys.seal(b"old", &secret_context(partner, site.id), &OsEntropy),
+            by: None,
             now: gate.now(),
         };
         gate.store.import_subscription(another).await.unwrap();

@@ -1,10 +1,13 @@
 //! Users, their sessions, sites, partners and sources come and go.
 
+use std::time::Duration;
+
 use leadgate::model::partner::{Partner, Slug};
-use leadgate::model::person::{NewSession, PasswordHash, User};
+use leadgate::model::password::{LinkKind, NewLink, PasswordChange, Proof};
+use leadgate::model::person::{PasswordHash, User};
 use leadgate::model::site::Site;
 use leadgate::model::source::Reach;
-use leadgate::model::token::{Credential, Plain, Session};
+use leadgate::model::token::{Credential, PasswordLink, Plain};
 use leadgate::store::{AddUser, NewPartner};
 use proptest::prelude::*;
 
@@ -21,11 +24,15 @@ const PASSWORDS: [&str; 2] = ["one", "other"];
 #[derive(Debug, Clone)]
 pub enum Step {
     AddUser { email: usize },
-    SetPassword { email: usize, password: usize },
+    SetPassword { email: usize, proof: Option<u8>, disconnect: bool },
+    OfferLink { email: usize, reset: bool },
     Rehash { email: usize, old: usize, new: usize },
     RemoveUser { email: usize },
     StartSession { email: usize, seconds: u64 },
+    UseSession { session: usize, seconds: u64 },
     EndSession { session: usize },
+    EndSessionOf { email: usize, session: usize },
+    EndSessions { email: usize, except: usize },
     AddSite { site: usize, owners: Vec<usize> },
     GrantSite { site: usize, email: usize },
     RemoveSite { site: usize },
@@ -42,11 +49,19 @@ pub fn steps() -> impl Strategy<Value = Step> {
     let some = |pool: std::ops::Range<usize>| prop::collection::vec(pool, 0..=3);
     prop_oneof![
         3 => email.clone().prop_map(|email| Step::AddUser { email }),
-        2 => (email.clone(), password.clone()).prop_map(|(email, password)| Step::SetPassword { email, password }),
+        3 => (email.clone(), any::<Option<u8>>(), any::<bool>())
+            .prop_map(|(email, proof, disconnect)| Step::SetPassword { email, proof, disconnect }),
+        2 => (email.clone(), any::<bool>()).prop_map(|(email, reset)| Step::OfferLink { email, reset }),
         1 => (email.clone(), password.clone(), password).prop_map(|(email, old, new)| Step::Rehash { email, old, new }),
         1 => email.clone().prop_map(|email| Step::RemoveUser { email }),
         2 => (email.clone(), 1..100_u64).prop_map(|(email, seconds)| Step::StartSession { email, seconds }),
+        1 => (any::<u8>(), 1..100_u64)
+            .prop_map(|(session, seconds)| Step::UseSession { session: session.into(), seconds }),
         1 => any::<u8>().prop_map(|session| Step::EndSession { session: session.into() }),
+        1 => (email.clone(), any::<u8>())
+            .prop_map(|(email, session)| Step::EndSessionOf { email, session: session.into() }),
+        1 => (email.clone(), any::<u8>())
+            .prop_map(|(email, except)| Step::EndSessions { email, except: except.into() }),
         4 => (site.clone(), some(email.clone())).prop_map(|(site, owners)| Step::AddSite { site, owners }),
         3 => (site.clone(), email).prop_map(|(site, email)| Step::GrantSite { site, email }),
         1 => site.clone().prop_map(|site| Step::RemoveSite { site }),
@@ -63,10 +78,8 @@ impl Step {
     pub async fn take(&self, world: &mut World) -> Same {
         match self {
             Step::AddUser { email } => add_user(world, *email).await,
-            Step::SetPassword { email, password } => {
-                let email = world.email(*email);
-                world.both(async |store| store.set_password(&email, hash(*password)).await).await.map(drop)
-            }
+            Step::SetPassword { email, proof, disconnect } => set_password(world, *email, *proof, *disconnect).await,
+            Step::OfferLink { email, reset } => offer_link(world, *email, *reset).await,
             Step::Rehash { email, old, new } => {
                 let user = world.users[*email].id;
                 world.both(async |store| store.rehash_password(user, hash(*old), hash(*new)).await).await
@@ -77,9 +90,28 @@ impl Step {
             }
             Step::StartSession { email, seconds } => start_session(world, *email, *seconds).await,
             Step::EndSession { session } => match pick(&world.sessions, *session) {
-                Some(session) => world.both(async |store| store.end_session(&session).await).await,
+                Some(session) => world.both(async |store| store.end_session(&session.hash).await).await,
                 None => Ok(()),
             },
+            Step::UseSession { session, seconds } => match pick(&world.sessions, *session) {
+                Some(session) => {
+                    let (now, expires) = (world.now, world.after(*seconds));
+                    world.both(async |store| store.use_session(&session.hash, now, expires).await).await
+                }
+                None => Ok(()),
+            },
+            Step::EndSessionOf { email, session } => match pick(&world.sessions, *session) {
+                Some(session) => {
+                    let user = world.users[*email].id;
+                    world.both(async |store| store.end_session_of(user, session.id).await).await
+                }
+                None => Ok(()),
+            },
+            Step::EndSessions { email, except } => {
+                let (user, now) = (world.users[*email].id, world.now);
+                let except = pick(&world.sessions, *except).map(|session| session.id);
+                world.both(async |store| store.end_sessions(user, except, now).await).await.map(drop)
+            }
             Step::AddSite { site, owners } => add_site(world, *site, owners).await,
             Step::GrantSite { site, email } => {
                 let (site, email) = (world.sites[*site].id, world.email(*email));
@@ -118,14 +150,40 @@ async fn add_user(world: &mut World, email: usize) -> Same {
     Ok(())
 }
 
+/// On the operator's word, with what may be the old password, or by one of the links.
+async fn set_password(world: &World, email: usize, proof: Option<u8>, disconnect: bool) -> Same {
+    let proof = match proof.map(usize::from) {
+        None => Proof::Operator,
+        Some(number) => match pick(&world.links, number / 2) {
+            Some(link) if number % 2 == 0 => Proof::Link(link),
+            _ => Proof::Old(hash(number % PASSWORDS.len())),
+        },
+    };
+    let (user, now) = (world.users[email].id, world.now);
+    let change = PasswordChange { user, proof, password: hash(email % PASSWORDS.len()), disconnect, now };
+    world.both(async |store| store.set_password(change.clone()).await).await.map(drop)
+}
+
+async fn offer_link(world: &mut World, email: usize, reset: bool) -> Same {
+    let hash = Plain::<PasswordLink>::generate(&world.entropy).hash();
+    let (user, created, expires) = (world.users[email].id, world.now, world.after(50));
+    let (kind, unless_after) = match reset {
+        true => (LinkKind::Reset, Some(created - Duration::from_secs(10))),
+        false => (LinkKind::Invitation, None),
+    };
+    let link = NewLink { hash, user, kind, created, expires };
+    world.both(async |store| store.offer_link(link.clone(), unless_after).await).await?;
+    world.links.push(hash);
+    Ok(())
+}
+
 /// Of a user who is there: nobody else can have shown a password.
 async fn start_session(world: &mut World, email: usize, seconds: u64) -> Same {
     let email = world.email(email);
     let Some((user, _)) = world.both(async |store| store.user_by_email(&email).await).await? else { return Ok(()) };
-    let hash = Plain::<Session>::generate(&world.entropy).hash();
-    let session = NewSession { hash, user: user.id, created: world.now, expires: world.after(seconds) };
+    let session = make::session(&world.entropy, world.now, user.id, world.after(seconds));
     world.both(async |store| store.start_session(session.clone()).await).await?;
-    world.sessions.push(hash);
+    world.sessions.push(session);
     Ok(())
 }
 

@@ -58,7 +58,11 @@ async fn at_the_directory(world: &World) -> Same {
 
 async fn at_tokens(world: &World) -> Same {
     for session in &world.sessions {
-        world.both(async |store| store.session_user(session, world.now).await).await?;
+        world.both(async |store| store.session(&session.hash, world.now).await).await?;
+        world.both(async |store| store.sessions_of(session.user, world.now).await).await?;
+    }
+    for link in &world.links {
+        world.both(async |store| store.link_user(link, world.now).await).await?;
     }
     for Pair { access, refresh, .. } in &world.tokens {
         let shown = async |store: &dyn leadgate::store::Store| {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use leadgate::model::oauth::NewCode;
 use leadgate::model::partner::Partner;
 use leadgate::model::person::{Email, User};
+use leadgate::model::session::NewSession;
 use leadgate::model::site::Site;
-use leadgate::model::token::{Access, Hashed, Refresh, Session};
+use leadgate::model::token::{Access, Hashed, PasswordLink, Refresh};
 use leadgate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
 use leadgate::store::{self, Signal, Store};
 use proptest::prelude::*;
@@ -84,7 +85,9 @@ pub struct World {
     pub users: Vec<User>,
     pub sites: Vec<Site>,
     pub partners: Vec<Partner>,
-    pub sessions: Vec<Hashed<Session>>,
+    pub sessions: Vec<NewSession>,
+    /// Links with which passwords are set.
+    pub links: Vec<Hashed<PasswordLink>>,
     pub codes: Vec<NewCode>,
     pub tokens: Vec<Pair>,
     pub subscriptions: Vec<SubscriptionId>,
@@ -115,6 +118,7 @@ impl World {
             partners: SLUGS.iter().map(|slug| make::partner(&entropy, now, slug)).collect(),
             entropy,
             sessions: Vec::new(),
+            links: Vec::new(),
             codes: Vec::new(),
             tokens: Vec::new(),
             subscriptions: Vec::new(),

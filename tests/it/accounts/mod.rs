@@ -1,0 +1,7 @@
+//! People's own accounts: their sessions and passwords.
+
+mod forms;
+mod links;
+mod pages;
+mod password;
+mod sessions;
