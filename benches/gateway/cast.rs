@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use leadgate::domain::new_password::NewPassword;
 use leadgate::domain::passwords::hash_password;
 use leadgate::model::oauth::{Issued, NewCode, NewTokens, Redemption};
 use leadgate::model::partner::{ClientId, Partner};
@@ -83,7 +84,8 @@ impl Cast {
     /// People with [`LOGIN_PASSWORD`] who own the site: `0@example.com`, `1@example.com` …
     pub async fn owners(&self, count: usize) {
         let store = self.store().await;
-        let hash = hash_password(LOGIN_PASSWORD, &OsEntropy).expect("a password");
+        let password = NewPassword::parse(LOGIN_PASSWORD, &person("0@example.com").email).expect("a password");
+        let hash = hash_password(&password, &OsEntropy);
         for n in 0..count {
             let user = person(&format!("{n}@example.com"));
             store.add_user(user.clone(), Some(hash.clone())).await.expect("a user");
