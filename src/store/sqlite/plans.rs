@@ -88,7 +88,7 @@ fn hot_reads_go_straight_to_their_rows() {
     assert_led_by(tokens::REVOKE_BY_ACCESS, "SEARCH grants USING PRIMARY KEY (id=?)");
     assert_led_by(tokens::REVOKE_BY_REFRESH, "SEARCH grants USING PRIMARY KEY (id=?)");
     assert_led_by(sessions::SESSION, "SEARCH s USING PRIMARY KEY (hash=?)");
-    assert_led_by(passwords::LINK_USER, "SEARCH l USING INDEX sqlite_autoindex_password_links_2 (hash=?)");
+    assert_led_by(passwords::LINK_USER, "SEARCH l USING INDEX sqlite_autoindex_password_links_1 (hash=?)");
     assert_led_by(subscriptions::OF_USER, "SEARCH subscriptions USING INDEX subscriptions_by_user (user_id=?)");
     assert_led_by(sites::OWNS, "SEARCH s USING PRIMARY KEY (site_uuid=?)");
     assert_led_by(rows::BY_ID, "SEARCH leads USING INDEX leads_by_id (site_uuid=? AND id=?)");
