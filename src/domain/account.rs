@@ -5,6 +5,7 @@ use super::guesses::Throttled;
 use super::login::{At, Known, Welcome};
 use super::new_password::{InvalidPassword, NewPassword};
 use crate::model::SessionId;
+use crate::model::device::Device;
 use crate::model::password::{PasswordChange, PasswordSet, Proof};
 use crate::model::person::User;
 use crate::model::session::{LiveSession, SignedIn};
@@ -40,8 +41,8 @@ pub enum ChangedPassword {
 /// What became of setting a password by a link.
 #[derive(Debug)]
 pub enum SetPassword {
-    /// It is set, and all sessions have ended.
-    Done,
+    /// It is set, and all sessions have ended. This is what the browser is known by the next time.
+    Done(Device),
     /// The link was used, has expired, or never was.
     Dead,
     /// The new one cannot be accepted. The link is still good.
@@ -106,8 +107,9 @@ impl Gateway {
     }
 
     /// Sets a password by a link, and uses that up. Nobody is signed in by it: a link lies in a mailbox, and who takes it
-    /// from there has yet to show a password.
-    pub async fn set_password(&self, link: &Plain<PasswordLink>, new: &str) -> Result<SetPassword> {
+    /// from there has yet to show a password. But the browser is known from then on: whoever guesses at the account elsewhere
+    /// cannot keep its owner, who can have a link at any time, from signing in.
+    pub async fn set_password(&self, link: &Plain<PasswordLink>, new: &str, device: &Device) -> Result<SetPassword> {
         let Some(user) = self.link_user(link).await? else { return Ok(SetPassword::Dead) };
         let new = match NewPassword::parse(new, &user.email) {
             Ok(new) => new,
@@ -116,12 +118,13 @@ impl Gateway {
         let Some(turn) = self.passwords.turn().await else { return Ok(SetPassword::Busy) };
         let password = turn.hash(new, &*self.entropy).await;
         let (proof, now) = (Proof::Link(link.hash()), self.clock.now());
+        let device = device.marked(user.id, &password, &self.keys, &*self.entropy);
         let change = PasswordChange { user: user.id, proof, password, disconnect: false, now };
         match self.store.set_password(change).await? {
             PasswordSet::Refused => Ok(SetPassword::Dead),
             PasswordSet::Done => {
                 tracing::info!(user = %user.id, "set the password by a link");
-                Ok(SetPassword::Done)
+                Ok(SetPassword::Done(device))
             }
         }
     }

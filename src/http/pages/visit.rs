@@ -39,7 +39,7 @@ pub(super) struct Visitor {
     /// That session, if it is alive, and whose it is.
     pub(super) signed_in: Option<SignedIn>,
     /// What the browser is known by.
-    device: Device,
+    pub(super) device: Device,
     /// What the browser calls itself.
     agent: UserAgent,
 }

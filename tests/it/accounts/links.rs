@@ -9,7 +9,7 @@ use reqwest::Method;
 use super::forms::{OTHER, is_signed_in, new_password, sign_in, submit_login};
 use crate::harness::mail_server::PostBox;
 use crate::harness::on_every_engine;
-use crate::harness::{Answer, Gate};
+use crate::harness::{Answer, Gate, PASSWORD};
 use crate::oauth::door::assert_page;
 use crate::oauth::visitor::{Form, Visitor};
 
@@ -20,6 +20,7 @@ on_every_engine!(
     a_newer_invitation_and_a_new_password_end_older_links,
     a_bad_new_password_does_not_use_up_the_link,
     a_link_signs_nobody_in,
+    a_link_lets_its_owner_in_while_a_stranger_guesses,
     an_invitation_is_sent_by_mail_if_that_is_set_up,
     somebody_who_has_forgotten_the_password_is_sent_a_link,
     whoever_asks_for_a_link_is_answered_alike,
@@ -129,6 +130,19 @@ async fn a_link_signs_nobody_in() {
     assert_eq!(choose(&mut lous, &link, OTHER).await.status, 303);
     assert!(!is_signed_in(&mut kims).await, "all sessions of who has a new password end");
     assert!(!is_signed_in(&mut lous).await, "nobody goes on here as somebody else");
+}
+
+async fn a_link_lets_its_owner_in_while_a_stranger_guesses() {
+    let gate = Gate::start().await;
+    gate.person("kim@example.com").await;
+    let (mut kim, mut stranger) = (Visitor::new(&gate), Visitor::new(&gate));
+    while submit_login(&mut stranger, "kim@example.com", "wrong password").await.status != 429 {}
+    assert_page(&submit_login(&mut kim, "kim@example.com", PASSWORD).await, 429);
+
+    let link = invite(&gate, "kim@example.com").await;
+    assert_eq!(choose(&mut kim, &link, OTHER).await.status, 303);
+    assert_page(&submit_login(&mut stranger, "kim@example.com", OTHER).await, 429);
+    assert_eq!(submit_login(&mut kim, "kim@example.com", OTHER).await.status, 303);
 }
 
 async fn an_invitation_is_sent_by_mail_if_that_is_set_up() {

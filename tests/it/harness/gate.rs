@@ -74,7 +74,13 @@ impl Gate {
         let entropy = Arc::new(OsEntropy);
         let parts = Parts { settings, listener, clock: clock.clone(), entropy, resolver: names.clone() };
         let running = app::start(parts).await.unwrap();
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        // A connection for each request: when the clock is moved, the gateway closes those that are idle.
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
         let store = running.gateway.store.clone();
         Self { address, store, clock, names, http, data, running: Some(running) }
     }

@@ -1,10 +1,15 @@
 //! Every page, judged by axe-core as WCAG 2.2 AA wants: on a phone and at a desk, light and dark.
 
+use std::time::Duration;
+
 use fantoccini::Locator;
+use leadgate::model::OsEntropy;
+use leadgate::model::time::after;
 use serde_json::Value;
 
 use super::partner::{Partner, Server};
-use crate::harness::{Browser, Gate, Look, packages};
+use crate::harness::mail_server::PostBox;
+use crate::harness::{Browser, Gate, Look, PASSWORD, make, packages};
 
 /// A phone, a desk, and the narrowest window that a page has to fit without scrolling sideways (WCAG 1.4.10).
 const SCREENS: [(u32, u32); 3] = [(390, 844), (1280, 800), (320, 640)];
@@ -45,13 +50,46 @@ async fn every_page_meets_wcag_2_2_aa() {
     browser.presses("form[action*=logout] button").await;
     browser.signs_in(one).await;
     judge.accepts("Connect piesync Inc. to www.site.com?").await;
-    gate.clock.advance(std::time::Duration::from_secs(3600));
+    gate.clock.advance(Duration::from_secs(3600));
     browser.approves().await;
     judge.accepts("This page has expired").await;
     browser.page.goto(&asks.replace("client_id=", "client_id=x")).await.unwrap();
     judge.accepts("This link does not work").await;
     browser.page.goto(&gate.url("/nowhere")).await.unwrap();
     judge.accepts("Page not found").await;
+    browser.page.clone().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_page_of_an_account_meets_wcag_2_2_aa() {
+    let mut post = PostBox::start().await;
+    let gate = Gate::start_with(|settings| settings.mail = Some(post.route())).await;
+    let email = "kim.with-a-long-name@a-very-long-name-of-an-agency.example.com";
+    let person = gate.person(email).await;
+    let elsewhere = make::session(&OsEntropy, gate.now(), person.id, after(gate.now(), Duration::from_secs(3600)));
+    gate.store.start_session(elsewhere).await.unwrap();
+    let judge = Judge { browser: Browser::start().await, axe: axe() };
+    let browser = &judge.browser;
+
+    browser.page.goto(&gate.url("/account/")).await.unwrap();
+    judge.accepts("Sign in").await;
+    browser.sign_in(email, "wrong password").await;
+    judge.accepts("Error: Sign in").await;
+    browser.signs_in(email).await;
+    judge.accepts("Your account").await;
+    browser.presses("a[href='/account/password/']").await;
+    judge.accepts("Change your password").await;
+    browser.changes_password(PASSWORD, "password").await;
+    judge.accepts("Error: Change your password").await;
+    browser.changes_password(PASSWORD, "another good one").await;
+    judge.accepts("Your new password is set").await;
+    browser.page.goto(&gate.url("/account/password/forgotten/")).await.unwrap();
+    judge.accepts("Forgot your password?").await;
+    browser.sees("input[name=email]").await.send_keys(email).await.unwrap();
+    browser.presses("form[action*=forgotten] button").await;
+    judge.accepts("Look at your mail").await;
+    browser.page.goto(&gate.url(&post.letter().await.link())).await.unwrap();
+    judge.accepts("Choose a password").await;
     browser.page.clone().close().await.unwrap();
 }
 

@@ -20,6 +20,14 @@ impl Browser {
         self.sign_in(email, PASSWORD).await;
     }
 
+    /// Fills in the form for another password.
+    pub async fn changes_password(&self, old: &str, new: &str) {
+        for (name, text) in [("old", old), ("new", new), ("again", new)] {
+            self.sees(&format!("input[name={name}]")).await.send_keys(text).await.unwrap();
+        }
+        self.presses("form[action*=password] button").await;
+    }
+
     /// Chooses the first site.
     pub async fn chooses_a_site(&self) {
         self.presses("input[name=site]").await;

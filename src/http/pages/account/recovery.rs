@@ -1,6 +1,7 @@
 //! Passwords for those who have none, or have forgotten it: links.
 
 use axum::extract::{Request, State};
+use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
@@ -9,10 +10,10 @@ use super::{LINK_IS_SENT, PASSWORD_IS_SET, views};
 use crate::domain::account::SetPassword;
 use crate::domain::forms::Form;
 use crate::domain::links::LINK_PATH;
-use crate::http::App;
 use crate::http::form::Params;
 use crate::http::pages::error::PageError;
 use crate::http::pages::visit::{Visitor, see_page, sign_out};
+use crate::http::{App, cookies};
 use crate::model::token::Plain;
 
 /// The form behind a link. It uses nothing up, however often it is looked at: mail is read by scanners, too.
@@ -32,12 +33,14 @@ pub(super) async fn set_password(State(app): State<App>, request: Request) -> Re
         let user = app.gateway.link_user(&link).await?.ok_or(PageError::DeadLink)?;
         return Ok(views::set_password(&app, &sent.visitor, &user, &link, Some(views::DIFFERENT)));
     }
-    match app.gateway.set_password(&link, sent.field("new")).await? {
-        SetPassword::Done => {
+    match app.gateway.set_password(&link, sent.field("new"), &sent.visitor.device).await? {
+        SetPassword::Done(device) => {
             if let Some(cookie) = &sent.visitor.cookie {
                 app.gateway.log_out(cookie).await?;
             }
-            Ok(sign_out(&app, see_page(PASSWORD_IS_SET)))
+            let mut response = sign_out(&app, see_page(PASSWORD_IS_SET));
+            response.headers_mut().append(SET_COOKIE, cookies::of_device(&app, &device));
+            Ok(response)
         }
         SetPassword::Dead => Err(PageError::DeadLink),
         SetPassword::Invalid(user, invalid) => {
