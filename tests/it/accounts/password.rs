@@ -45,7 +45,7 @@ async fn a_password_is_changed_only_by_who_knows_the_old_one() {
     let form = form(&mut browser).await;
     let wrong = browser.submit(&new_password(form.clone().with("old", "wrong password"), OTHER)).await;
     assert_page(&wrong, 403);
-    assert!(wrong.text.contains("Your password until now is not right"), "{}", wrong.text);
+    assert!(wrong.text.contains("Your current password is not right"), "{}", wrong.text);
     let typo = browser.submit(&new_password(form.clone(), OTHER).with("again", "another long passwort")).await;
     assert_page(&typo, 403);
     assert!(typo.text.contains("differ"), "{}", typo.text);

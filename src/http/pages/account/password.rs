@@ -37,7 +37,7 @@ pub(super) async fn submit(
     let wish = Wish { old: sent.field("old"), new: sent.field("new"), disconnect };
     match app.gateway.change_password(user, wish, sent.visitor.at(address)).await? {
         ChangedPassword::Done(welcome) => Ok(sign_in(&app, see_page(PASSWORD_IS_SET), &welcome)),
-        ChangedPassword::Wrong => refuse("Your password until now is not right. Please try again."),
+        ChangedPassword::Wrong => refuse("Your current password is not right. Please try again."),
         ChangedPassword::Invalid(invalid) => refuse(&views::sentence(invalid)),
         ChangedPassword::Busy => Err(PageError::Busy(FORM.to_owned())),
         ChangedPassword::Throttled(throttled) => Err(PageError::Throttled(FORM.to_owned(), throttled)),
