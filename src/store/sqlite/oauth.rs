@@ -46,6 +46,8 @@ pub(super) const REFRESH: &str = concat!(
     " FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id WHERE t.hash = ?1"
 );
 
+pub(super) const FORGET_EXPIRED: &str = "DELETE FROM access_tokens WHERE grant_id = ?1 AND expires_at <= ?2";
+
 #[async_trait]
 impl OAuth for SqliteStore {
     async fn issue_code(&self, code: NewCode) -> Result<Issued> {
@@ -183,7 +185,7 @@ fn refuse(
 
 /// Deletes the grant's access tokens that have expired: there are newer ones from now on.
 fn forget_expired(tx: &Tx, grant: GrantId, now: Timestamp) -> Result<()> {
-    tx.run("DELETE FROM access_tokens WHERE grant_id = ?1 AND expires_at <= ?2", params![grant, At(now)])?;
+    tx.run(FORGET_EXPIRED, params![grant, At(now)])?;
     Ok(())
 }
 

@@ -85,6 +85,10 @@ fn the_ends_of_a_lane_are_found_at_once() {
 fn hot_reads_go_straight_to_their_rows() {
     assert_led_by(oauth::ACCESS_GRANT, "SEARCH t USING PRIMARY KEY (hash=?)");
     assert_led_by(oauth::REFRESH, "SEARCH t USING PRIMARY KEY (hash=?)");
+    assert_led_by(
+        oauth::FORGET_EXPIRED,
+        "SEARCH access_tokens USING INDEX access_tokens_by_grant (grant_id=? AND expires_at<?)",
+    );
     assert_led_by(tokens::REVOKE_BY_ACCESS, "SEARCH grants USING PRIMARY KEY (id=?)");
     assert_led_by(tokens::REVOKE_BY_REFRESH, "SEARCH grants USING PRIMARY KEY (id=?)");
     assert_led_by(sessions::SESSION, "SEARCH s USING PRIMARY KEY (hash=?)");

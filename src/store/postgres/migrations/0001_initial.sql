@@ -129,7 +129,7 @@ CREATE TABLE authorization_codes (
 CREATE INDEX authorization_codes_by_grant ON authorization_codes (site_uuid, grant_id);
 
 -- The newest ones of a grant are kept after they have expired: whoever revokes one ends the grant (RFC 7009 section 2.1).
--- The next refresh deletes them.
+-- The next refresh deletes them; it looks at no others, however many are alive.
 CREATE TABLE access_tokens (
     site_uuid   UUID    NOT NULL,
     hash        BYTEA   NOT NULL,
@@ -140,7 +140,7 @@ CREATE TABLE access_tokens (
     PRIMARY KEY (hash, site_uuid),
     FOREIGN KEY (site_uuid, grant_id) REFERENCES grants (site_uuid, id) ON DELETE CASCADE
 );
-CREATE INDEX access_tokens_by_grant ON access_tokens (site_uuid, grant_id);
+CREATE INDEX access_tokens_by_grant ON access_tokens (site_uuid, grant_id, expires_at);
 
 -- A replaced token is kept until it would have expired, so that a replay is recognised (RFC 9700 section 4.14.2).
 CREATE TABLE refresh_tokens (

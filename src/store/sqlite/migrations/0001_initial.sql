@@ -123,7 +123,7 @@ CREATE TABLE authorization_codes (
 CREATE INDEX authorization_codes_by_grant ON authorization_codes (grant_id);
 
 -- The newest ones of a grant are kept after they have expired: whoever revokes one ends the grant (RFC 7009 section 2.1).
--- The next refresh deletes them.
+-- The next refresh deletes them; it looks at no others, however many are alive.
 CREATE TABLE access_tokens (
     hash        BLOB    NOT NULL PRIMARY KEY,
     grant_id    BLOB    NOT NULL REFERENCES grants (id) ON DELETE CASCADE,
@@ -131,7 +131,7 @@ CREATE TABLE access_tokens (
     issued_at   INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX access_tokens_by_grant ON access_tokens (grant_id);
+CREATE INDEX access_tokens_by_grant ON access_tokens (grant_id, expires_at);
 
 -- A replaced token is kept until it would have expired, so that a replay is recognised (RFC 9700 section 4.14.2).
 CREATE TABLE refresh_tokens (
