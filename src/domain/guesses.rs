@@ -88,7 +88,7 @@ impl Guess {
             Credential::ClientSecret => ("client secret", "client, account", "client, address"),
             Credential::SourcePassword => ("source password", "source, account", "source, address"),
         };
-        let at = neighbourhood(address);
+        let at = network(address);
         let mut buckets = vec![per_address(limits, by_address, address)];
         buckets.extend(accounts.map(|name| per_account(limits, account, &[name.as_bytes(), &at])));
         buckets.sort_by_key(|bucket| bucket.key);
@@ -108,7 +108,15 @@ fn per_account(limits: Limits, kind: &str, parts: &[&[u8]]) -> Bucket {
 }
 
 fn per_address(limits: Limits, kind: &str, address: IpAddr) -> Bucket {
-    Bucket { key: BucketKey::new(kind, &[&neighbourhood(address)]), limit: limits.per_address }
+    Bucket { key: BucketKey::new(kind, &[&network(address)]), limit: limits.per_address }
+}
+
+/// Where guesses come from, as a part of a key: of one length, so that IPv4 is told from IPv6.
+fn network(address: IpAddr) -> [u8; 16] {
+    match neighbourhood(address) {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
 }
 
 type Allowed<T> = Result<Result<T, Throttled>, StoreError>;

@@ -3,7 +3,7 @@
 //! A bucket is one number, the time at which it will be full again if nobody guesses any more (GCRA, a token bucket without
 //! a second number). No row means full; so an unused bucket costs nothing, and nothing is ever locked for good.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -130,11 +130,12 @@ fn level_of(bucket: &Bucket, levels: &[Level]) -> Option<Timestamp> {
     levels.iter().find(|level| level.key == bucket.key).map(|level| level.full)
 }
 
-/// The network that counts as one address: of IPv6 a /64, because whoever has one address there has them all.
-pub fn neighbourhood(address: IpAddr) -> [u8; 16] {
+/// What counts as one address: of IPv6 the first of its /64, because whoever has one address there (a home, an office) has
+/// them all.
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => (u128::from(address) >> 64 << 64).to_be_bytes(),
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -6,16 +6,18 @@
 //! request that the gateway is working on is never interrupted.
 //!
 //! Besides, no peer may have more than its share, so that the idle connections of one do not send away those of others. A
-//! trusted proxy stands for many callers and has no such bound. A home or an office has a whole /64 of IPv6 addresses:
-//! that is one peer.
+//! trusted proxy stands for many callers and has no such bound. What counts as one peer is what counts as one address
+//! where guesses are counted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use crate::model::throttle::neighbourhood;
 
 /// How many connections there may be.
 #[derive(Debug, Clone)]
@@ -101,13 +103,8 @@ impl Places {
     /// Whom connections from `address` are counted for; `None`: for nobody.
     fn peer(&self, address: IpAddr) -> Option<IpAddr> {
         let address = address.to_canonical();
-        if self.bounds.trusted.iter().any(|network| network.contains(&address)) {
-            return None;
-        }
-        Some(match address {
-            IpAddr::V4(_) => address,
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        })
+        let trusted = self.bounds.trusted.iter().any(|network| network.contains(&address));
+        (!trusted).then(|| neighbourhood(address))
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
