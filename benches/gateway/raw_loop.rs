@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use leadgate::egress::{Client, Guard, SystemResolver};
 use leadgate::model::subscription::DestinationUrl;
 use leadgate::model::{DeliveryId, OsEntropy, SystemClock, signature};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cast;
 use crate::lead::lead;
@@ -41,7 +41,7 @@ impl Order {
 pub async fn run(order: Order) {
     let guard = Guard::new(
         vec!["127.0.0.0/8".parse().expect("a network")],
-        Arc::new(SystemResolver::default()),
+        Arc::new(SystemResolver::new(Arc::new(SystemClock))),
         Arc::new(SystemClock),
     );
     let client = Client::new(Arc::new(guard)).expect("a client");

@@ -1,15 +1,15 @@
 //! How many files this process may hold open, and how that is shared out: a gateway that runs out of descriptors can neither
 //! accept a lead nor reach its own database.
 
-/// Descriptors for the database, the logs, the runtime.
-const RESERVE: usize = 128;
+/// Descriptors for the database, the logs and the runtime (128), and for looking names up (64 at once, with two each).
+const RESERVE: usize = 256;
 
 /// What each part may hold open at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
     /// Connections that callers have opened.
     pub callers: usize,
-    /// Requests to receivers under way.
+    /// Requests to receivers under way, and connections to receivers: idle ones give way to new ones.
     pub deliveries: usize,
 }
 
@@ -22,7 +22,7 @@ pub fn share() -> Shares {
 
 fn shares_of(limit: usize) -> Shares {
     let free = limit.saturating_sub(RESERVE).max(64);
-    // Idle connections to receivers are kept open beside those in use: hence a quarter, not a half.
+    // A connection that is being made may take two sockets, one for each kind of address: hence a quarter, not a half.
     Shares { callers: (free / 2).min(16_384), deliveries: (free / 4).min(1024) }
 }
 
@@ -35,7 +35,9 @@ mod tests {
         for limit in [64, 256, 1024, 1 << 20] {
             let shares = shares_of(limit);
             assert!(shares.callers >= 32 && shares.deliveries >= 16, "{limit}: {shares:?}");
-            assert!(limit < 256 || shares.callers + 2 * shares.deliveries <= limit, "{limit}: {shares:?}");
+            let taken = shares.callers + 2 * shares.deliveries;
+            assert!(limit < 256 || taken <= limit, "{limit}: {shares:?}");
+            assert!(limit < 512 || taken + RESERVE <= limit, "{limit}: {shares:?}");
         }
         assert_eq!(shares_of(usize::MAX), Shares { callers: 16_384, deliveries: 1024 });
     }

@@ -20,7 +20,7 @@ use crate::domain::guesses::Limits;
 use crate::domain::links::PostOffice;
 use crate::domain::passwords::Passwords;
 use crate::domain::{Gateway, Policy};
-use crate::egress::{Client, ClientError, Guard, Mailer, Resolve};
+use crate::egress::{Client, ClientError, Guard, Mailer, Resolve, tls_config};
 use crate::http::{self, App, HttpSettings};
 use crate::model::{Clock, Entropy};
 use crate::store::{self, OpenError, Purpose, StoreError};
@@ -109,8 +109,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let store = store::open(&settings.database_url, Purpose::Serve).await?;
     let keys = keys::load(&settings, &store, &*entropy).await?;
     let guard = Arc::new(Guard::new(settings.delivery.allow_networks.clone(), resolver, clock.clone()));
-    let client = Client::new(guard.clone())?;
     let shares = files::share();
+    let client = Client::with(guard.clone(), tls_config().map_err(ClientError::from)?, shares.deliveries);
     let driver = Driver::new(DriverParts {
         store: store.clone(),
         keys: keys.clone(),

@@ -24,7 +24,7 @@ pub async fn start(settings: Settings, listener: TcpListener) -> Result<Running,
         listener,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
-        resolver: Arc::new(SystemResolver::default()),
+        resolver: Arc::new(SystemResolver::new(Arc::new(SystemClock))),
     };
     Ok(app::start(parts).await?)
 }

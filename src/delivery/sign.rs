@@ -1,6 +1,6 @@
 //! The headers of a delivery (API.md §5), signed for one attempt.
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::model::Timestamp;
 use crate::model::delivery::Leased;
@@ -11,6 +11,14 @@ use crate::model::signature::{
 
 const PROGRAM: &str = concat!("Leadgate/", env!("CARGO_PKG_VERSION"));
 
+const ACTION: HeaderName = HeaderName::from_static(ACTION_HEADER);
+const MESSAGE_ID: HeaderName = HeaderName::from_static(MESSAGE_ID_HEADER);
+const TIMESTAMP: HeaderName = HeaderName::from_static(TIMESTAMP_HEADER);
+const SIGNATURE: HeaderName = HeaderName::from_static(SIGNATURE_HEADER);
+const WEBHOOK_ID: HeaderName = HeaderName::from_static(WEBHOOK_ID_HEADER);
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static(WEBHOOK_TIMESTAMP_HEADER);
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static(WEBHOOK_SIGNATURE_HEADER);
+
 /// All headers for an attempt that begins at `now`, signed with `secret`.
 pub fn headers(delivery: &Leased, secret: &[u8], now: Timestamp) -> HeaderMap {
     let id = delivery.id.to_string();
@@ -20,14 +28,13 @@ pub fn headers(delivery: &Leased, secret: &[u8], now: Timestamp) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(PROGRAM));
-    let mut set = |name, value| headers.insert(HeaderName::from_static(name), value);
-    set(ACTION_HEADER, HeaderValue::from_static(delivery.action.as_str()));
-    set(MESSAGE_ID_HEADER, id.clone());
-    set(TIMESTAMP_HEADER, value(rfc3339(delivery.changed)));
-    set(SIGNATURE_HEADER, value(lead_router(secret, &delivery.body)));
-    set(WEBHOOK_ID_HEADER, id);
-    set(WEBHOOK_TIMESTAMP_HEADER, value(seconds));
-    set(WEBHOOK_SIGNATURE_HEADER, value(standard));
+    headers.insert(ACTION, HeaderValue::from_static(delivery.action.as_str()));
+    headers.insert(MESSAGE_ID, id.clone());
+    headers.insert(TIMESTAMP, value(rfc3339(delivery.changed)));
+    headers.insert(SIGNATURE, value(lead_router(secret, &delivery.body)));
+    headers.insert(WEBHOOK_ID, id);
+    headers.insert(WEBHOOK_TIMESTAMP, value(seconds));
+    headers.insert(WEBHOOK_SIGNATURE, value(standard));
     headers
 }
 

@@ -1,5 +1,13 @@
 //! What a receiver answered, cut down to what is kept.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use http::Response;
+use http::header::RETRY_AFTER;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::error::SendError;
 use crate::model::delivery::EXCERPT;
 
 /// At most about this many bytes of an answer's body are read; then the connection is dropped.
@@ -14,6 +22,28 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// The first [`EXCERPT`] bytes of the body, as harmless text.
     pub excerpt: String,
+}
+
+/// Reads an answer, and says whether it was read to its end. `state` is set to the status as soon as it is known: reading may
+/// be cut off after that.
+///
+/// # Errors
+/// [`SendError::Broken`].
+pub(super) async fn read(response: Response<Incoming>, state: &AtomicU16) -> Result<(Answer, bool), SendError> {
+    let status = response.status().as_u16();
+    state.store(status, Ordering::Relaxed);
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (mut beginning, mut whole) = (Beginning::default(), true);
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| SendError::Broken { status })?;
+        // What is no data is trailers, which nobody wants.
+        if frame.data_ref().is_some_and(|piece| !beginning.take(piece)) {
+            whole = false;
+            break;
+        }
+    }
+    Ok((Answer { status, retry_after, excerpt: beginning.into_text() }, whole))
 }
 
 /// Gathers the beginning of a body, and says when enough of it was read.

@@ -1,77 +1,79 @@
 //! The HTTP client for everything that goes to partners: it opens connections only where the guard allows, follows
 //! nothing, and reads no more than it needs.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::dns::{Addrs, Name, Resolve as Dns, Resolving};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use http::HeaderMap;
+use rustls::ClientConfig;
 use url::Host;
 
-use super::answer::{Answer, Beginning};
-use super::error::{AllForbidden, SendError};
+use super::answer::{Answer, read};
+use super::connection::{Http1, Http2};
+use super::dial::{Dialler, Protocol};
+use super::error::{SendError, is_about_one_request, was_refused};
 use super::guard::Guard;
+use super::message::Message;
+use super::pool::{Pool, Taken, Turn, User};
 use super::ports::is_for_receivers;
 use super::tls;
 use crate::model::subscription::DestinationUrl;
 use crate::model::time::after;
 
-/// Connecting may take this long, so that the log can tell a dead host from a slow answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections at once, if the caller does not say how many.
+const CONNECTIONS: usize = 1024;
 
-/// Idle connections are closed after this. Common servers close theirs after 5 s; a request that meets such a close on
-/// its way is lost and has to wait for its retry.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How often a request is sent again because the receiver has certainly not looked at it: it closed a connection that
+/// was idle, or said itself that it did not (HTTP/2).
+const REPEATS: usize = 2;
 
-/// So many idle connections are kept per host.
-const IDLE_PER_HOST: usize = 64;
-
-/// A shared HTTP/2 connection whose other end is gone would fail every request on it: so it is pinged while in use.
-const HTTP2_PING: Duration = Duration::from_secs(5);
+/// How far an exchange has come, where no status is known yet.
+const CONNECTING: u16 = 0;
+const SENDING: u16 = 1;
 
 /// An HTTP client that obeys a [`Guard`]. Cheap to clone; clones share connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
     guard: Arc<Guard>,
+    dialler: Arc<Dialler>,
+    pool: Arc<Pool>,
 }
 
-/// The client cannot be set up.
+/// TLS cannot be configured.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// TLS cannot be configured.
-    #[error("TLS cannot be set up")]
-    Tls(#[from] rustls::Error),
-    /// The HTTP library refuses.
-    #[error("the HTTP client cannot be set up")]
-    Http(#[from] reqwest::Error),
+#[error("TLS cannot be set up")]
+pub struct ClientError(#[from] rustls::Error);
+
+/// Why a request came to nothing.
+enum Fault {
+    /// The receiver has not looked at it: it may be sent again.
+    Unseen(SendError),
+    /// Anything else.
+    Final(SendError),
 }
 
 impl Client {
-    /// A client that reaches what `guard` allows: no redirects, no proxy (also none from the environment), no cookies, no
-    /// `Referer`, no decompression.
+    /// A client that reaches what `guard` allows, with TLS as the system trusts it: no redirects, no proxy (also none from
+    /// the environment), no cookies, no `Referer`, no decompression.
     ///
     /// # Errors
-    /// TLS or the HTTP library cannot be set up.
+    /// TLS cannot be set up.
     pub fn new(guard: Arc<Guard>) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config()?)
-            .dns_resolver(GuardedDns(guard.clone()))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .http2_initial_stream_window_size(super::MAX_ANSWER as u32)
-            .http2_keep_alive_interval(HTTP2_PING)
-            .http2_keep_alive_timeout(HTTP2_PING)
-            .build()?;
-        Ok(Self { http, guard })
+        Ok(Self::with(guard, tls::config()?, CONNECTIONS))
+    }
+
+    /// The same with other TLS, and at most so many connections at once, idle ones included. While one is being made, a
+    /// name with IPv4 and IPv6 addresses may take a second socket for it.
+    pub fn with(guard: Arc<Guard>, tls: ClientConfig, connections: usize) -> Self {
+        let pool = Pool::new(connections, guard.shared_clock());
+        Self { dialler: Arc::new(Dialler::new(guard.clone(), tls)), guard, pool }
+    }
+
+    /// How many connections there are at the moment, in use, idle, or being made.
+    pub fn connections(&self) -> usize {
+        self.pool.open()
     }
 
     /// Posts `body` to `to` and reads the answer, at most about [`super::MAX_ANSWER`] bytes of its body. Look-up,
@@ -87,14 +89,15 @@ impl Client {
         within: Duration,
     ) -> Result<Answer, SendError> {
         self.check(to)?;
-        let status = AtomicU16::new(0);
+        let state = AtomicU16::new(CONNECTING);
         let clock = self.guard.clock();
         let deadline = after(clock.now(), within);
         tokio::select! {
             biased;
-            answer = self.exchange(to, headers, body, &status) => answer,
-            () = clock.sleep_until(deadline) => Err(match status.load(Ordering::Relaxed) {
-                0 => SendError::Timeout,
+            answer = self.exchange(Message::new(to, headers, body), &state) => answer,
+            () = clock.sleep_until(deadline) => Err(match state.load(Ordering::Relaxed) {
+                CONNECTING => SendError::ConnectTimeout,
+                SENDING => SendError::Timeout,
                 status => SendError::AnswerTimeout { status },
             }),
         }
@@ -114,43 +117,90 @@ impl Client {
         if allowed { Ok(()) } else { Err(SendError::Forbidden) }
     }
 
-    /// `began` is set to the status as soon as it is known: the exchange may be cut off after that.
-    async fn exchange(
-        &self,
-        to: &DestinationUrl,
-        headers: HeaderMap,
-        body: Bytes,
-        began: &AtomicU16,
-    ) -> Result<Answer, SendError> {
-        let request = self.http.post(to.url().clone()).headers(headers).body(body);
-        let mut response = request.send().await.map_err(|error| SendError::of_request(&error))?;
-        let status = response.status().as_u16();
-        began.store(status, Ordering::Relaxed);
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut beginning = Beginning::default();
-        while let Some(piece) = response.chunk().await.map_err(|_| SendError::Broken { status })? {
-            if !beginning.take(&piece) {
-                break;
+    /// `state` is set to how far it has come: the exchange may be cut off at any point.
+    async fn exchange(&self, mut message: Message<'_>, state: &AtomicU16) -> Result<Answer, SendError> {
+        for repeats in 0.. {
+            state.store(CONNECTING, Ordering::Relaxed);
+            let (taken, fresh) = self.connection(&message).await?;
+            state.store(SENDING, Ordering::Relaxed);
+            // Whoever hangs up on a new connection without a look at the request would do it again.
+            let may_repeat = repeats < REPEATS && (!fresh || matches!(taken, Taken::Http2(_)));
+            let answered = match taken {
+                Taken::Http1(connection) => self.over_http1(connection, &mut message, state).await,
+                Taken::Http2(user) => over_http2(user, &message, state).await,
+            };
+            match answered {
+                Err(Fault::Unseen(_)) if may_repeat => {}
+                answered => return answered.map_err(|(Fault::Unseen(error) | Fault::Final(error))| error),
             }
         }
-        Ok(Answer { status, retry_after, excerpt: beginning.into_text() })
+        unreachable!("the loop returns")
+    }
+
+    /// A connection for `message`, and whether it is a new one.
+    async fn connection(&self, message: &Message<'_>) -> Result<(Taken, bool), SendError> {
+        let (pool, peer) = (&self.pool, &message.peer);
+        if let Some(taken) = pool.take(peer) {
+            return Ok((taken, false));
+        }
+        // Whether the receiver speaks HTTP/2, so that one connection is enough, is known when the first one is there.
+        let mut first = None;
+        if message.to.is_encrypted() {
+            match pool.turn(peer) {
+                Turn::First(turn) => first = Some(turn),
+                Turn::After(other) => {
+                    other.cancelled().await;
+                    if let Some(taken) = pool.take(peer) {
+                        return Ok((taken, false));
+                    }
+                }
+            }
+        }
+        let slot = pool.slot().await;
+        let (socket, protocol) = self.dialler.dial(message.to).await?;
+        let taken = match protocol {
+            Protocol::Http1 => Http1::over(socket, slot).await.map(|connection| Taken::Http1(Box::new(connection))),
+            Protocol::Http2 => Http2::over(socket, slot).await.map(|one| Taken::Http2(pool.share(peer, one))),
+        };
+        drop(first);
+        Ok((taken.map_err(|error| SendError::of_exchange(&error))?, true))
+    }
+
+    async fn over_http1(
+        &self,
+        mut connection: Box<Http1>,
+        message: &mut Message<'_>,
+        state: &AtomicU16,
+    ) -> Result<Answer, Fault> {
+        let response = match connection.send(message.take_for_http1()).await {
+            Ok(response) => response,
+            Err(mut failed) => {
+                let error = SendError::of_exchange(failed.error());
+                let Some(unsent) = failed.take_message() else { return Err(Fault::Final(error)) };
+                message.take_back(unsent);
+                return Err(Fault::Unseen(error));
+            }
+        };
+        let (answer, whole) = connection.while_driven(read(response, state)).await.map_err(Fault::Final)?;
+        if whole {
+            self.pool.keep(&message.peer, connection);
+        }
+        Ok(answer)
     }
 }
 
-/// Resolves names to those of their addresses that may be reached.
-struct GuardedDns(Arc<Guard>);
-
-impl Dns for GuardedDns {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0.clone();
-        Box::pin(async move {
-            let addresses = guard.reachable(name.as_str()).await?;
-            if addresses.is_empty() {
-                return Err(AllForbidden.into());
+async fn over_http2(mut user: User, message: &Message<'_>, state: &AtomicU16) -> Result<Answer, Fault> {
+    let response = match user.connection.send(message.copy_for_http2()).await {
+        Ok(response) => response,
+        Err(mut failed) => {
+            if !is_about_one_request(failed.error()) {
+                user.retire();
             }
-            // Port 0 stands for the URL's own port.
-            let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
-            Ok(Box::new(addresses) as Addrs)
-        })
-    }
+            let error = SendError::of_exchange(failed.error());
+            let unseen = failed.take_message().is_some() || was_refused(failed.error());
+            return Err(if unseen { Fault::Unseen(error) } else { Fault::Final(error) });
+        }
+    };
+    let (answer, _) = read(response, state).await.map_err(Fault::Final)?;
+    Ok(answer)
 }

@@ -68,30 +68,70 @@ impl SendError {
         }
     }
 
-    /// What an error of the HTTP client means, where no answer had begun.
-    pub(super) fn of_request(error: &reqwest::Error) -> Self {
+    /// Why no connection came about.
+    pub(super) fn of_connect(error: &(dyn Error + 'static)) -> Self {
         if find::<AllForbidden>(error).is_some() {
             return SendError::Forbidden;
         }
-        if error.is_dns() {
+        if find::<Unresolved>(error).is_some() {
             return SendError::Dns;
         }
         if let Some(error) = find_tls(error) {
             return of_tls(error);
         }
-        match (error.is_connect(), error.is_timeout()) {
-            (true, true) => SendError::ConnectTimeout,
-            (true, false) => of_connect(error),
-            (false, true) => SendError::Timeout,
-            (false, false) => of_exchange(error),
+        match find::<io::Error>(error).map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => SendError::Refused,
+            Some(io::ErrorKind::TimedOut) => SendError::ConnectTimeout,
+            _ => SendError::NoConnection,
         }
     }
+
+    /// What went wrong on a connection, where no answer had begun.
+    pub(super) fn of_exchange(error: &hyper::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+        if let Some(error) = find_tls(error) {
+            return of_tls(error);
+        }
+        if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
+            return SendError::Garbage;
+        }
+        if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+            return SendError::Closed;
+        }
+        match find::<io::Error>(error).map(io::Error::kind) {
+            Some(BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof) => SendError::Closed,
+            _ if find::<h2::Error>(error).is_some_and(h2::Error::is_go_away) => SendError::Closed,
+            _ => SendError::Other,
+        }
+    }
+}
+
+/// Whether the receiver says that it has not looked at the request (RFC 9113, 8.7).
+pub(super) fn was_refused(error: &hyper::Error) -> bool {
+    find::<h2::Error>(error).is_some_and(|error| {
+        error.is_remote()
+            && match error.reason() {
+                Some(h2::Reason::NO_ERROR) => error.is_go_away(),
+                Some(h2::Reason::REFUSED_STREAM) => error.is_reset(),
+                _ => false,
+            }
+    })
+}
+
+/// Whether an HTTP/2 connection goes on although this request failed.
+pub(super) fn is_about_one_request(error: &hyper::Error) -> bool {
+    find::<h2::Error>(error).is_some_and(h2::Error::is_reset)
 }
 
 /// Every address of the name was filtered out.
 #[derive(Debug, thiserror::Error)]
 #[error("every address of this name is one that may not be reached")]
 pub(super) struct AllForbidden;
+
+/// The name has no addresses now.
+#[derive(Debug, thiserror::Error)]
+#[error("the name does not resolve")]
+pub(super) struct Unresolved(#[source] pub(super) io::Error);
 
 fn of_tls(error: &rustls::Error) -> SendError {
     let rustls::Error::InvalidCertificate(fault) = error else { return SendError::Tls };
@@ -109,30 +149,6 @@ fn of_tls(error: &rustls::Error) -> SendError {
     })
 }
 
-fn of_connect(error: &reqwest::Error) -> SendError {
-    match find::<io::Error>(error).map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => SendError::Refused,
-        Some(io::ErrorKind::TimedOut) => SendError::ConnectTimeout,
-        _ => SendError::NoConnection,
-    }
-}
-
-fn of_exchange(error: &reqwest::Error) -> SendError {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
-    if let Some(hyper) = find::<hyper::Error>(error) {
-        if hyper.is_parse() || hyper.is_parse_status() || hyper.is_parse_too_large() {
-            return SendError::Garbage;
-        }
-        if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() {
-            return SendError::Closed;
-        }
-    }
-    match find::<io::Error>(error).map(io::Error::kind) {
-        Some(BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof) => SendError::Closed,
-        _ => SendError::Other,
-    }
-}
-
 /// The first error of type `E` among `error`'s causes.
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
@@ -146,7 +162,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 }
 
 /// rustls's error hides inside an I/O error, which does not name it as its cause.
-fn find_tls(error: &reqwest::Error) -> Option<&rustls::Error> {
+fn find_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     find::<rustls::Error>(error).or_else(|| {
         let io = find::<io::Error>(error)?;
         let mut inner: &(dyn Error + 'static) = io.get_ref()?;

@@ -83,6 +83,11 @@ impl Guard {
         &*self.clock
     }
 
+    /// The same, for those who outlive a borrow.
+    pub(super) fn shared_clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     fn judge(&self, addresses: &[IpAddr]) -> Reach {
         match addresses {
             [] => Reach::Unresolved,

@@ -1,11 +1,14 @@
-//! Name resolution as a parameter: production asks the system, a test has its own answers.
+//! Name resolution as a parameter: production asks the system's name servers, a test has its own answers.
 
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::lookups::{Bounds, Lookups};
+use super::name_cache::NameCache;
+use super::name_servers::NameServers;
+use crate::model::Clock;
 
 /// Turns host names into addresses.
 #[async_trait]
@@ -14,44 +17,30 @@ pub trait Resolve: Send + Sync {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// Look-ups at once. Their threads sleep while they wait for an answer, and exist only meanwhile.
-const AT_ONCE: usize = 64;
-
-/// Look-ups that may wait until one of those is over.
-const WAITING: usize = 1024;
-
-/// The system's resolver.
+/// Names as the system resolves them: by `/etc/hosts` and the name servers of `/etc/resolv.conf`. What was found is kept as
+/// long as its servers say.
 pub struct SystemResolver {
-    lookups: Lookups,
+    names: Arc<NameCache>,
 }
 
-impl Default for SystemResolver {
-    fn default() -> Self {
-        let bounds = Bounds { threads: AT_ONCE, waiting: WAITING };
-        Self {
-            lookups: Lookups::new(bounds, |host| Ok((host, 0).to_socket_addrs()?.map(|found| found.ip()).collect())),
-        }
+impl SystemResolver {
+    /// A resolver that goes by the system's files, also when they change. How long an answer is good is told by `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { names: Arc::new(NameCache::new(NameServers::of_the_system(), clock)) }
+    }
+
+    /// A resolver that asks this one server, and no file.
+    ///
+    /// # Errors
+    /// The system has no randomness for the questions.
+    pub fn asking(server: SocketAddr, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        Ok(Self { names: Arc::new(NameCache::new(NameServers::only(server)?, clock)) })
     }
 }
 
 #[async_trait]
 impl Resolve for SystemResolver {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        self.lookups.look_up(host).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_resolve_while_the_runtimes_own_threads_are_busy() {
-        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        runtime.spawn_blocking(move || ended.recv());
-        let found = runtime.block_on(SystemResolver::default().resolve("127.0.0.1")).unwrap();
-        assert_eq!(found, ["127.0.0.1".parse::<IpAddr>().unwrap()]);
-        end.send(()).unwrap();
+        self.names.addresses(host).await
     }
 }

@@ -10,10 +10,18 @@ use rustls::{ClientConfig, RootCertStore};
 /// # Errors
 /// The provider supports no protocol version; cannot happen with the features that this program is built with.
 pub fn config() -> Result<ClientConfig, rustls::Error> {
+    trusting(roots())
+}
+
+/// The same with these roots. HTTP/2 is preferred, and sessions are resumed, those of the last 256 hosts.
+///
+/// # Errors
+/// Like [`config`].
+pub fn trusting(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots())
+        .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::Uri;
 use url::{Host, Url};
 
 use super::seal::Sealed;
@@ -42,6 +43,7 @@ pub fn secret_context(partner: PartnerId, site: SiteId) -> [u8; 32] {
 pub struct DestinationUrl {
     text: String,
     url: Url,
+    uri: Uri,
 }
 
 /// The text cannot be a destination. Printed to callers (API.md §3).
@@ -53,8 +55,8 @@ impl std::str::FromStr for DestinationUrl {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let url = web_url::parse(text).ok_or(InvalidUrl)?;
-        Ok(Self { text: text.to_owned(), url })
+        let (url, uri) = web_url::parse_as_target(text).ok_or(InvalidUrl)?;
+        Ok(Self { text: text.to_owned(), url, uri })
     }
 }
 
@@ -67,6 +69,16 @@ impl DestinationUrl {
     /// The URL, parsed.
     pub fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// The URL, as a request is addressed with it: the same URL, and cheap to clone.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_encrypted(&self) -> bool {
+        self.url.scheme() == "https"
     }
 
     /// Its host.

@@ -7,6 +7,7 @@ mod cli;
 mod clients;
 mod crash;
 mod delivery;
+mod egress;
 mod harness;
 mod house_rules;
 mod oauth;

@@ -9,6 +9,7 @@ pub mod entropy;
 mod gate;
 pub mod mail_server;
 pub mod make;
+pub mod name_server;
 pub mod names;
 pub mod packages;
 pub mod pair;
@@ -18,6 +19,7 @@ pub mod postgres_server;
 pub mod process;
 pub mod proxy;
 pub mod receiver;
+pub mod secure;
 pub mod sockets;
 pub mod tls;
 
