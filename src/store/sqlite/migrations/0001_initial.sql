@@ -60,6 +60,7 @@ CREATE TABLE partners (
     client_id   TEXT    NOT NULL UNIQUE,
     secret      BLOB    NOT NULL,
     echo        INTEGER NOT NULL,
+    merge_updates INTEGER NOT NULL,
     created_at  INTEGER NOT NULL,
     removed_at  INTEGER
 ) STRICT, WITHOUT ROWID;
@@ -245,6 +246,8 @@ CREATE TABLE deliveries (
     attempts        INTEGER NOT NULL DEFAULT 0,
     -- Under a lease: when the lease runs out.
     due_at          INTEGER,
+    -- NULL: nobody has had it in his hands since it was written or its last attempt was recorded. Zeros: nobody has, but
+    -- somebody had, who may have sent it.
     lease           BLOB,
     finished_at     INTEGER
 ) STRICT;
