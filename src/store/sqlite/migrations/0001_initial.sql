@@ -253,7 +253,8 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_lane ON deliveries (subscription_id, lead_id, position) WHERE state = 'waiting';
-CREATE INDEX deliveries_leased ON deliveries (subscription_id) WHERE lease IS NOT NULL;
+CREATE INDEX deliveries_leased ON deliveries (subscription_id)
+    WHERE lease > x'00000000000000000000000000000000';
 CREATE INDEX deliveries_by_site ON deliveries (site_uuid);
 CREATE INDEX deliveries_undelivered ON deliveries (site_uuid, state) WHERE state IN ('refused', 'failed');
 CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
