@@ -32,30 +32,35 @@ pub(in crate::store::postgres) const LAST_UPDATES: &str =
      CROSS JOIN LATERAL (SELECT slug FROM partners p WHERE p.id = d.partner_id LIMIT 1) p
      WHERE d.action = 'updated' AND d.attempts = 0 AND d.lease IS NULL AND b.story IS NULL";
 
-/// Merges changes into what waits (`$1`), each with its new id, time and body (`$2` to `$4`): it keeps its place and its due
-/// time. A change whose place has been leased since is sent by itself (`$5` to `$10`), behind it.
+/// Merges changes into what waits (`$1`), each with its new id, time and body (`$2` to `$4`): it keeps its place, its age and its
+/// due time. A change whose place has been leased since is sent by itself (`$5` to `$10`), behind it.
+///
+/// The row is deleted and written anew, not updated. A lease that began before this was committed would otherwise take the row
+/// as it is now with the body as it was: a statement follows the rows that it locks to their newest version, and sees all others
+/// as of its beginning.
 const MERGE: &str = "WITH new AS (
          SELECT * FROM unnest($1::BIGINT[], $2::UUID[], $3::BIGINT[], $4::BYTEA[], $5::UUID[], $6::UUID[], $7::UUID[],
                               $8::UUID[], $9::BIGINT[], $10::BYTEA[])
              AS new (into_seq, id, changed_at, merged, site_uuid, lead_id, subscription_id, partner_id, position, alone)
-     ), free AS MATERIALIZED (
-         SELECT seq FROM deliveries WHERE seq = ANY($1) AND lease IS NULL FOR UPDATE SKIP LOCKED
-     ), merged AS (
-         UPDATE deliveries
-         SET id = $2[array_position($1, seq)], changed_at = $3[array_position($1, seq)]
-         WHERE seq = ANY(ARRAY(SELECT seq FROM free))
+     ), free AS (
+         DELETE FROM deliveries WHERE seq = ANY(ARRAY(
+             SELECT seq FROM deliveries WHERE seq = ANY($1) AND lease IS NULL FOR UPDATE SKIP LOCKED
+         ))
+         RETURNING seq, position, due_at
+     ), placed AS MATERIALIZED (
+         SELECT new.site_uuid, new.lead_id, new.changed_at, new.id, new.subscription_id, new.partner_id, new.alone,
+                coalesce(free.seq, nextval(pg_get_serial_sequence('deliveries', 'seq'))) AS seq,
+                coalesce(free.position, new.position) AS position, free.due_at, free.seq IS NULL AS is_late
+         FROM new LEFT JOIN free ON free.seq = new.into_seq
+     ), sent AS (
+         INSERT INTO deliveries (site_uuid, seq, lead_id, action, changed_at, id, subscription_id, partner_id, position, due_at)
+         OVERRIDING SYSTEM VALUE
+         SELECT site_uuid, seq, lead_id, 'updated', changed_at, id, subscription_id, partner_id, position, due_at FROM placed
      ), rewritten AS (
          UPDATE delivery_bodies SET body = $4[array_position($1, delivery_seq)]
          WHERE delivery_seq = ANY(ARRAY(SELECT seq FROM free))
-     ), late AS MATERIALIZED (
-         SELECT new.*, nextval(pg_get_serial_sequence('deliveries', 'seq')) AS seq
-         FROM new WHERE into_seq <> ALL (ARRAY(SELECT seq FROM free))
-     ), sent AS (
-         INSERT INTO deliveries (site_uuid, seq, lead_id, action, changed_at, id, subscription_id, partner_id, position)
-         OVERRIDING SYSTEM VALUE
-         SELECT site_uuid, seq, lead_id, 'updated', changed_at, id, subscription_id, partner_id, position FROM late
      )
-     INSERT INTO delivery_bodies (site_uuid, delivery_seq, body) SELECT site_uuid, seq, alone FROM late";
+     INSERT INTO delivery_bodies (site_uuid, delivery_seq, body) SELECT site_uuid, seq, alone FROM placed WHERE is_late";
 
 /// A delivery that can take in another.
 pub(in crate::store::postgres) struct Waiting {
