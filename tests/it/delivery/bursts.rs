@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::world::{Subscriber, World};
 use crate::harness::on_every_engine;
-use crate::harness::receiver::{Receiver, Reply, Request};
+use crate::harness::receiver::{Arrival, Receiver, Reply, Request};
 
 on_every_engine!(
     a_burst_behind_a_slow_answer_is_one_request,
@@ -53,6 +53,17 @@ async fn a_burst_behind_a_slow_answer_is_one_request() {
     receiver.assert_quiet();
 }
 
+/// The same, with an update that has arrived and has no answer yet.
+async fn an_update_under_way() -> (World, Receiver, Subscriber, Arrival) {
+    let (world, mut receiver, subscriber) = start().await;
+    let lead = world.lead(subscriber).await;
+    receiver.answer(Reply::status(200)).await;
+    world.until("the creation is delivered", |counts| counts.delivered == 1).await;
+    world.update(subscriber, lead, json!({"n": 1})).await;
+    let lost = receiver.next().await;
+    (world, receiver, subscriber, lost)
+}
+
 /// An update has arrived, and its answer is not known. Later ones come, and a driver starts.
 async fn goes_on_with(mut world: World, mut receiver: Receiver, subscriber: Subscriber, lost: Request) {
     let lead = lost.json()["id"].as_str().unwrap().parse().unwrap();
@@ -68,12 +79,7 @@ async fn goes_on_with(mut world: World, mut receiver: Receiver, subscriber: Subs
 }
 
 async fn what_was_on_its_way_when_the_process_died_is_sent_again_as_it_was() {
-    let (mut world, mut receiver, subscriber) = start().await;
-    let lead = world.lead(subscriber).await;
-    receiver.answer(Reply::status(200)).await;
-    world.until("the creation is delivered", |counts| counts.delivered == 1).await;
-    world.update(subscriber, lead, json!({"n": 1})).await;
-    let lost = receiver.next().await;
+    let (mut world, receiver, subscriber, lost) = an_update_under_way().await;
     world.reopen().await;
     let request = lost.request.clone();
     goes_on_with(world, receiver, subscriber, request).await;
@@ -81,12 +87,7 @@ async fn what_was_on_its_way_when_the_process_died_is_sent_again_as_it_was() {
 }
 
 async fn what_was_broken_off_when_the_gateway_stopped_is_sent_again_as_it_was() {
-    let (mut world, mut receiver, subscriber) = start().await;
-    let lead = world.lead(subscriber).await;
-    receiver.answer(Reply::status(200)).await;
-    world.until("the creation is delivered", |counts| counts.delivered == 1).await;
-    world.update(subscriber, lead, json!({"n": 1})).await;
-    let lost = receiver.next().await;
+    let (mut world, receiver, subscriber, lost) = an_update_under_way().await;
     let stopped = tokio::spawn(world.stop());
     world.clock.awaited(after(world.clock.now(), world.policy.grace)).await;
     world.clock.advance(world.policy.grace);

@@ -7,34 +7,12 @@ use std::sync::Mutex;
 use futures_util::future::join_all;
 use leadgate::model::delivery::{LeaseRequest, Verdict};
 use leadgate::model::lead::Effect;
-use leadgate::store::{self, Purpose};
 use serde_json::{Value, json};
 
 use super::fixture::Fixture;
+use super::postgres_nodes::Nodes;
 use super::receiver::Receiver;
-use crate::harness::postgres::Database;
 use crate::harness::soon;
-
-/// Two nodes on one database, whose clocks stand still.
-struct Nodes {
-    one: Fixture,
-    two: Fixture,
-    database: Database,
-}
-
-impl Nodes {
-    async fn new() -> Self {
-        let database = Database::new();
-        let one = Fixture::new(store::open(&database.url(), Purpose::Serve).await.unwrap(), Box::new(()));
-        let two = Fixture::new(store::open(&database.url(), Purpose::Serve).await.unwrap(), Box::new(()));
-        Self { one, two: two.seeded(2), database }
-    }
-
-    async fn close(self) {
-        self.one.store.close().await;
-        self.two.store.close().await;
-    }
-}
 
 /// Leases and delivers until there is nothing. What is delivered arrives at the receiver in the order of its lane: nobody else
 /// has that lane before the outcome is recorded.
