@@ -88,7 +88,7 @@ async fn an_update_that_waits_takes_in_the_next(f: &Fixture) {
     let id = DeliveryId::derive(next.change, subscription);
     assert_eq!(updates(f, lead).await, [Delivery { id, changed: f.now(), ..waiting.clone() }]);
     let expected = json!({"source": "web", "source_system": "portal", "zip": "", "state": "HI", "city": "Hilo"});
-    assert_eq!(bodies(f, lead).await, [expected.clone()]);
+    assert_eq!(bodies(f, lead).await, std::slice::from_ref(&expected));
     assert_eq!(f.store.delivery(waiting.id).await.unwrap(), None);
     assert_eq!(f.heard(), [Signal::Work], "it is due");
 
