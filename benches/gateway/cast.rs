@@ -131,6 +131,7 @@ impl Cast {
             secret: secret.hash(),
             redirect_uris: vec![CALLBACK.parse().expect("a URI")],
             echo: true,
+            merge_updates: false,
             created,
         };
         store.add_partner(partner).await.expect("a partner");

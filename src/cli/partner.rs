@@ -1,12 +1,12 @@
 //! `leadgate partner`: integration partners. A client secret is printed once, when it is made.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::arguments::display_name;
 use super::error::CliError;
 use super::output::Output;
-use crate::domain::admin::{Admin, PartnerCredentials};
+use crate::domain::admin::{Admin, PartnerCredentials, Wishes};
 use crate::model::partner::{Partner, RedirectUri, Slug};
 
 #[derive(Debug, Subcommand)]
@@ -24,9 +24,20 @@ pub enum PartnerCommand {
         /// Do not send the partner the changes that it made itself
         #[arg(long)]
         no_echo: bool,
+        /// Merge later updates of a lead into one that still waits for the partner
+        #[arg(long)]
+        merge_updates: bool,
     },
     /// List all partners
     List,
+    /// Change what a partner is sent, from the next change of a lead on
+    Set {
+        /// The partner
+        slug: Slug,
+        /// Whether later updates of a lead are merged into one that still waits for the partner
+        #[arg(long, value_name = "SWITCH")]
+        merge_updates: Switch,
+    },
     /// Make a new client secret, shown once; the old one is worthless at once
     RotateSecret {
         /// The partner
@@ -39,14 +50,29 @@ pub enum PartnerCommand {
     },
 }
 
+/// A wish that is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
 impl PartnerCommand {
     pub async fn run(self, admin: &Admin, output: &Output) -> Result<(), CliError> {
         match self {
-            PartnerCommand::Add { slug, name, redirect_uris, no_echo } => {
-                let made = admin.add_partner(slug, name, redirect_uris, !no_echo).await?;
+            PartnerCommand::Add { slug, name, redirect_uris, no_echo, merge_updates } => {
+                let wishes = Wishes { echo: !no_echo, merge_updates };
+                let made = admin.add_partner(slug, name, redirect_uris, wishes).await?;
                 show_once(&made, "Added", output)
             }
             PartnerCommand::List => list(&admin.partners().await?, output),
+            PartnerCommand::Set { slug, merge_updates } => {
+                let merge = merge_updates == Switch::On;
+                admin.set_partner_merging(&slug, merge).await?;
+                let done = if merge { "merged from now on" } else { "sent one by one from now on" };
+                let document = json!({ "slug": slug.as_str(), "merge_updates": merge });
+                output.show(&document, format!("Updates that wait for {slug} are {done}."))
+            }
             PartnerCommand::RotateSecret { slug } => {
                 show_once(&admin.rotate_partner_secret(&slug).await?, "Made a new secret for", output)
             }
@@ -72,6 +98,7 @@ fn document(partner: &Partner) -> Value {
         "client_id": partner.client_id.as_str(),
         "redirect_uris": uris,
         "echo": partner.echo,
+        "merge_updates": partner.merge_updates,
         "created": partner.created.to_string(),
     })
 }
@@ -79,11 +106,12 @@ fn document(partner: &Partner) -> Value {
 fn list(partners: &[Partner], output: &Output) -> Result<(), CliError> {
     let row = |partner: &Partner| {
         let uris: Vec<_> = partner.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let echo = if partner.echo { "yes" } else { "no" };
-        let id = partner.client_id.as_str();
-        vec![partner.slug.to_string(), partner.name.clone(), id.to_owned(), echo.to_owned(), uris.join(" ")]
+        let yes_or_no = |wish| if wish { "yes" } else { "no" }.to_owned();
+        let (echo, merges) = (yes_or_no(partner.echo), yes_or_no(partner.merge_updates));
+        let id = partner.client_id.as_str().to_owned();
+        vec![partner.slug.to_string(), partner.name.clone(), id, echo, merges, uris.join(" ")]
     };
     let rows: Vec<_> = partners.iter().map(row).collect();
-    let heads = ["SLUG", "NAME", "CLIENT_ID", "ECHO", "REDIRECT URIS"];
+    let heads = ["SLUG", "NAME", "CLIENT_ID", "ECHO", "MERGES", "REDIRECT URIS"];
     output.list(partners.iter().map(document).collect(), &heads, &rows, "There are no partners yet.")
 }

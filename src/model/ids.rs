@@ -128,6 +128,11 @@ id!(
     hyphenated
 );
 
+impl LeaseToken {
+    /// Nobody's, and void: of a delivery whose holder gave it back or has died. It may have been on its way all the same.
+    pub const NOBODYS: Self = Self::from_bytes([0; 16]);
+}
+
 impl ChangeId {
     /// A time-ordered (version 7) id, so that rows of one time lie together in an index.
     pub fn at(now: Timestamp, entropy: &dyn Entropy) -> Self {

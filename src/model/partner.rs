@@ -24,6 +24,8 @@ pub struct Partner {
     pub redirect_uris: Vec<RedirectUri>,
     /// Whether it is sent the changes that it made itself.
     pub echo: bool,
+    /// Whether an update that waits for it takes in later ones of the same lead.
+    pub merge_updates: bool,
     /// When it was added.
     pub created: Timestamp,
 }

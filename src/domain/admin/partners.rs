@@ -19,6 +19,22 @@ pub struct PartnerCredentials {
     pub client_secret: Plain<Credential>,
 }
 
+/// What a partner wants to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes {
+    /// The changes that it made itself, too.
+    pub echo: bool,
+    /// Updates of one lead that would wait behind each other as one.
+    pub merge_updates: bool,
+}
+
+impl Default for Wishes {
+    /// Every change, each in a request of its own.
+    fn default() -> Self {
+        Self { echo: true, merge_updates: false }
+    }
+}
+
 /// What a source needs to know, once.
 #[derive(Debug)]
 pub struct SourceCredentials {
@@ -29,13 +45,13 @@ pub struct SourceCredentials {
 }
 
 impl Admin {
-    /// Adds a partner. Without `echo` it is not sent the changes that it made itself.
+    /// Adds a partner.
     pub async fn add_partner(
         &self,
         slug: Slug,
         name: String,
         redirect_uris: Vec<RedirectUri>,
-        echo: bool,
+        wishes: Wishes,
     ) -> Result<PartnerCredentials> {
         let client_secret = Plain::generate(&*self.entropy);
         let partner = Partner {
@@ -45,7 +61,8 @@ impl Admin {
             client_id: ClientId::generate(&*self.entropy),
             secret: client_secret.hash(),
             redirect_uris,
-            echo,
+            echo: wishes.echo,
+            merge_updates: wishes.merge_updates,
             created: self.clock.now(),
         };
         let client_id = partner.client_id.clone();
@@ -67,6 +84,12 @@ impl Admin {
         let client_secret = Plain::generate(&*self.entropy);
         found(self.store.set_partner_secret(slug, client_secret.hash()).await?, missing)?;
         Ok(PartnerCredentials { slug: partner.slug, client_id: partner.client_id, client_secret })
+    }
+
+    /// Says whether updates that wait for a partner are merged, from the next change on.
+    pub async fn set_partner_merging(&self, slug: &Slug, merge_updates: bool) -> Result<()> {
+        let set = self.store.set_partner_merging(slug, merge_updates).await?;
+        found(set, || AdminError::NoSuchPartner(slug.clone()))
     }
 
     /// Removes a partner, its tokens and its subscriptions.

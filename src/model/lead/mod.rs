@@ -4,6 +4,7 @@
 //! and passed on as they came"); numbers keep their digits.
 
 mod body;
+mod burst;
 mod change;
 mod merge;
 

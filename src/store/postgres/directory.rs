@@ -79,6 +79,10 @@ impl Directory for PostgresStore {
         write!(self, Full, tx => partners::set_secret(&tx, slug, &secret))
     }
 
+    async fn set_partner_merging(&self, slug: &Slug, merge_updates: bool) -> Result<Removed> {
+        write!(self, Full, tx => partners::set_merging(&tx, slug, merge_updates))
+    }
+
     async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {
         write!(self, Full, tx => partners::remove(&tx, slug, now))
     }

@@ -21,9 +21,11 @@ use crate::store::transfer::{self, Batch, Place, Row, Summary, Table, TransferEr
 /// Of rows that are read back, how often it is told how many there are.
 const TOLD: u64 = 5000;
 
-/// What a node does when it starts alone: nobody holds a lease any more, and who has something due stands in line for it.
+/// What a node does when it starts alone: what was under a lease is due again, under the lease of nobody
+/// ([`crate::model::LeaseToken::NOBODYS`]), and who has something due stands in line for it.
 const AS_AFTER_A_START: [&str; 2] = [
-    "UPDATE deliveries SET due_at = changed_at, lease = NULL WHERE lease IS NOT NULL",
+    "UPDATE deliveries SET due_at = changed_at, lease = '00000000-0000-0000-0000-000000000000'
+     WHERE lease > '00000000-0000-0000-0000-000000000000'",
     "UPDATE subscriptions s SET next_due_at = 0
      WHERE paused_at IS NULL AND removed_at IS NULL AND EXISTS (
          SELECT 1 FROM deliveries d

@@ -82,6 +82,11 @@ impl Directory for SqliteStore {
         self.write(Full, move |tx| partners::set_secret(tx, &slug, &secret)).await
     }
 
+    async fn set_partner_merging(&self, slug: &Slug, merge_updates: bool) -> Result<Removed> {
+        let slug = slug.clone();
+        self.write(Full, move |tx| partners::set_merging(tx, &slug, merge_updates)).await
+    }
+
     async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {
         let slug = slug.clone();
         self.write(Full, move |tx| partners::remove(tx, &slug, now)).await

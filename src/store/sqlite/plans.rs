@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::deliveries::{lane, lease, log, outbox, replay};
+use super::deliveries::{lane, lease, log, merge, outbox, replay};
 use super::leads::rows;
 use super::{
     deliveries, migrate, oauth, passwords, purge, secrets, sessions, sites, statements, subscriptions, throttle, tokens,
@@ -79,6 +79,15 @@ fn the_ends_of_a_lane_are_found_at_once() {
         "SEARCH deliveries USING COVERING INDEX deliveries_lane (subscription_id=? AND lead_id>?)",
     );
     assert_led_by(lane::WAITING, "SEARCH deliveries USING INDEX deliveries_lane (subscription_id=?)");
+}
+
+#[test]
+fn what_a_change_is_merged_into_is_found_at_once() {
+    let plan = plan(merge::LAST_UPDATE);
+    assert_eq!(plan[0], "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)", "{plan:#?}");
+    let last = "SEARCH deliveries USING COVERING INDEX deliveries_lane (subscription_id=? AND lead_id=?)";
+    assert!(plan.iter().any(|step| step == last), "{plan:#?}");
+    assert!(plan.iter().all(|step| !step.starts_with("SCAN") && !step.contains("TEMP B-TREE")), "{plan:#?}");
 }
 
 #[test]

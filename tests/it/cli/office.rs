@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::process::{Home, Running};
 
@@ -183,11 +183,12 @@ fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
     let rotated = home.document("partner rotate-secret piesync");
     assert_eq!(rotated["client_id"], added["client_id"]);
     assert_ne!(rotated["client_secret"], added["client_secret"]);
-    home.says("partner add cinc --name Cinc --redirect-uri https://c.example/ --no-echo");
+    home.says("partner add cinc --name Cinc --redirect-uri https://c.example/ --no-echo --merge-updates");
 
     let list = home.document("partner list");
-    assert_eq!((&list[0]["slug"], &list[0]["echo"]), (&json!("cinc"), &json!(false)));
-    assert_eq!((&list[1]["name"], &list[1]["echo"]), (&json!("PieSync"), &json!(true)));
+    let wishes = |partner: &Value| [partner["echo"].clone(), partner["merge_updates"].clone()];
+    assert_eq!((&list[0]["slug"], wishes(&list[0])), (&json!("cinc"), [json!(false), json!(true)]));
+    assert_eq!((&list[1]["name"], wishes(&list[1])), (&json!("PieSync"), [json!(true), json!(false)]));
     assert_eq!(list[1]["redirect_uris"], json!(["https://a.example/cb?x=1", "http://b.example/"]));
     assert!(!home.says("partner list").contains(rotated["client_secret"].as_str().unwrap()));
 
@@ -195,6 +196,22 @@ fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
     assert_eq!(home.document("partner remove piesync"), json!({"slug": "piesync"}));
     assert_eq!(home.complains("partner remove piesync"), "there is no partner piesync");
     assert_eq!(home.complains("partner rotate-secret piesync"), "there is no partner piesync");
+}
+
+#[test]
+fn whether_updates_are_merged_is_set_for_a_partner() {
+    let home = Home::new();
+    home.says("partner add piesync --name PieSync --redirect-uri https://a.example/cb");
+    for (switch, merge) in [("on", true), ("on", true), ("off", false)] {
+        let set = home.document(&format!("partner set piesync --merge-updates {switch}"));
+        assert_eq!(set, json!({"slug": "piesync", "merge_updates": merge}));
+        assert_eq!(home.document("partner list")[0]["merge_updates"], merge);
+    }
+    assert_eq!(
+        home.says("partner set piesync --merge-updates on"),
+        "Updates that wait for piesync are merged from now on.\n"
+    );
+    assert_eq!(home.complains("partner set nobody --merge-updates on"), "there is no partner nobody");
 }
 
 #[test]

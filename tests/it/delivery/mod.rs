@@ -1,6 +1,7 @@
 //! Leads out (API.md §5): the driver on a store, against real receivers on loopback.
 
 mod answers;
+mod bursts;
 mod failures;
 mod fairness;
 mod lanes;

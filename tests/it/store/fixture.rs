@@ -123,15 +123,20 @@ impl Fixture {
 
     /// A partner, added.
     pub async fn partner(&self, slug: &str) -> Partner {
-        self.add_partner(make::partner(&self.entropy, self.now(), slug)).await
+        self.add_partner(self.new_partner(slug)).await
     }
 
     /// A partner that does not want its own changes back, added.
     pub async fn partner_without_echo(&self, slug: &str) -> Partner {
-        self.add_partner(Partner { echo: false, ..make::partner(&self.entropy, self.now(), slug) }).await
+        self.add_partner(Partner { echo: false, ..self.new_partner(slug) }).await
     }
 
-    async fn add_partner(&self, partner: Partner) -> Partner {
+    /// A partner that is yet to be added.
+    pub fn new_partner(&self, slug: &str) -> Partner {
+        make::partner(&self.entropy, self.now(), slug)
+    }
+
+    pub async fn add_partner(&self, partner: Partner) -> Partner {
         assert_eq!(self.store.add_partner(partner.clone()).await.unwrap(), NewPartner::Added);
         partner
     }
@@ -162,6 +167,14 @@ impl Fixture {
             partners.push(partner);
         }
         (site, partners, subscriptions)
+    }
+
+    /// A site to which a partner has subscribed that wants updates merged.
+    pub async fn merging_site(&self) -> (Site, Partner, SubscriptionId) {
+        let site = self.site("www.site.com").await;
+        let partner = self.add_partner(Partner { merge_updates: true, ..self.new_partner("piesync") }).await;
+        let subscription = self.subscribe(&partner, &site).await;
+        (site, partner, subscription)
     }
 
     /// A command of the console.

@@ -3,16 +3,20 @@
 
 mod courier;
 mod fixture;
+mod receiver;
 
 mod born_leased;
 mod directory;
 mod leads;
 mod leases;
 mod lifecycle;
+mod merge;
+mod merge_sequences;
 mod oauth;
 mod outbox;
 mod outcomes;
 mod passwords;
+mod postgres_bursts;
 mod postgres_commits;
 mod postgres_hosts;
 mod postgres_nodes;

@@ -17,14 +17,14 @@ use crate::harness::postgres::Database;
 use crate::harness::soon;
 
 /// Two nodes on one database. They show the same time as long as they are moved together.
-struct Nodes {
-    one: Fixture,
-    two: Fixture,
-    database: Database,
+pub struct Nodes {
+    pub one: Fixture,
+    pub two: Fixture,
+    pub database: Database,
 }
 
 impl Nodes {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let database = Database::new();
         let one = Fixture::new(store::open(&database.url(), Purpose::Serve).await.unwrap(), Box::new(()));
         let two = Fixture::new(store::open(&database.url(), Purpose::Serve).await.unwrap(), Box::new(()));
@@ -41,7 +41,7 @@ impl Nodes {
         [&self.one, &self.two][n % 2]
     }
 
-    async fn close(self) {
+    pub async fn close(self) {
         self.one.store.close().await;
         self.two.store.close().await;
     }

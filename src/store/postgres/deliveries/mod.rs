@@ -12,6 +12,7 @@ mod finish;
 pub(super) mod lane;
 pub(super) mod lease;
 pub(super) mod log;
+pub(super) mod merge;
 pub(super) mod outbox;
 pub(super) mod record;
 pub(super) mod replay;

@@ -8,8 +8,9 @@ use tokio_postgres::Row;
 
 use super::due::Destination;
 use super::lane::{self, LOOK_AT, Look, Place};
+use super::merge::{self, LastUpdates, Merges};
 use crate::model::delivery::{Action, Leased};
-use crate::model::lead::{LeadCommand, Message};
+use crate::model::lead::{Lead, LeadCommand, Message};
 use crate::model::seal::Sealed;
 use crate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp};
 use crate::store::courier::Born;
@@ -49,6 +50,8 @@ pub(in crate::store::postgres) struct Receiver {
     pub(in crate::store::postgres) partner: PartnerId,
     /// Whether it wants to hear of its own partner's changes.
     pub(in crate::store::postgres) echo: bool,
+    /// Whether what waits for it takes in later updates.
+    pub(in crate::store::postgres) merges: bool,
     /// When it is to be looked at next.
     pub(in crate::store::postgres) next_due: Option<At>,
     /// Where to send; parsed only for those that are sent something at once.
@@ -62,13 +65,24 @@ pub(in crate::store::postgres) struct Receiver {
 /// The deliveries of one lead to one subscription.
 pub(in crate::store::postgres) type Lane = (SubscriptionId, LeadId);
 
-/// The last position of each lane in which something waits.
-pub(in crate::store::postgres) type Ends = HashMap<Lane, i64>;
+/// The ends of lanes.
+#[derive(Default)]
+pub(in crate::store::postgres) struct Ends {
+    /// The last position of each lane in which something waits.
+    positions: HashMap<Lane, i64>,
+    /// What waits there and can take in an update.
+    updates: LastUpdates,
+}
 
-/// Where these lanes end.
-pub(in crate::store::postgres) async fn ends(db: &Db, lanes: &[Lane]) -> Result<Ends> {
+/// Where these lanes end; and what waits at the end of those that are `merging`.
+pub(in crate::store::postgres) async fn ends(db: &Db, lanes: &[Lane], merging: &[Lane]) -> Result<Ends> {
+    let (positions, updates) = tokio::join!(biased; positions(db, lanes), merge::last_updates(db, merging));
+    Ok(Ends { positions: positions?, updates: updates? })
+}
+
+async fn positions(db: &Db, lanes: &[Lane]) -> Result<HashMap<Lane, i64>> {
     if lanes.is_empty() {
-        return Ok(Ends::new());
+        return Ok(HashMap::new());
     }
     let (subscriptions, leads): (Vec<_>, Vec<_>) = lanes.iter().copied().unzip();
     let read = |row: &Row| {
@@ -86,6 +100,7 @@ pub(in crate::store::postgres) struct Outbox {
     looks: HashMap<SubscriptionId, Look>,
     /// Whether anything is due.
     due: bool,
+    merges: Merges,
 }
 
 /// A delivery that is to be written.
@@ -105,20 +120,26 @@ struct New {
 }
 
 impl Outbox {
-    /// Adds one delivery of the change for each receiver. All are sent the same bytes. The caller has taken the lead, and
-    /// keeps the site as it is.
+    /// Adds one delivery of the change for each receiver, or merges it into one that waits. All others are sent the same bytes.
+    /// The caller has taken the lead, and keeps the site as it is.
     pub(in crate::store::postgres) fn add<'r>(
         &mut self,
         tx: &Tx,
         command: &LeadCommand,
-        lead: LeadId,
+        lead: &Lead,
         message: &Message,
         receivers: impl Iterator<Item = &'r Receiver>,
         ends: &Ends,
     ) -> Result<()> {
         for receiver in receivers {
             let (site, subscription, partner) = (command.site, receiver.subscription, receiver.partner);
-            let Place { position, due } = Place::behind(ends.get(&(subscription, lead)).copied(), command.now);
+            let lane = (subscription, lead.id);
+            let end = ends.positions.get(&lane).copied();
+            if self.merges.add(command, lead, message, receiver, end, ends.updates.get(&lane)) {
+                continue;
+            }
+            let lead = lead.id;
+            let Place { position, due } = Place::behind(end, command.now);
             let room = match due {
                 Some(_) if receiver.free => tx.room(subscription, message.body.len()),
                 _ => None,
@@ -179,20 +200,25 @@ impl New {
 
 /// Writes the outbox.
 pub(in crate::store::postgres) async fn send(tx: &Tx, outbox: Outbox) -> Result<()> {
-    if outbox.deliveries.is_empty() {
-        return Ok(());
-    }
-    if outbox.due {
+    if outbox.due || outbox.merges.due {
         tx.signal(Signal::Work);
     }
     let looks: Vec<_> = outbox.looks.values().copied().collect();
-    let (sent, noted) = tokio::join!(biased; insert(tx, &outbox.deliveries), lane::look_at(tx, &looks));
-    sent.and(noted)?;
+    let (sent, noted, merged) = tokio::join!(
+        biased;
+        insert(tx, &outbox.deliveries),
+        lane::look_at(tx, &looks),
+        outbox.merges.write(tx),
+    );
+    sent.and(noted).and(merged)?;
     tx.hand_over(outbox.deliveries.into_iter().filter_map(New::born).collect());
     Ok(())
 }
 
 async fn insert(tx: &Tx, new: &[New]) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
     let sites: Vec<_> = new.iter().map(|new| new.site).collect();
     let leads: Vec<_> = new.iter().map(|new| new.lead).collect();
     let actions: Vec<_> = new.iter().map(|new| new.action).collect();

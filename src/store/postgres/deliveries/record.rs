@@ -72,11 +72,14 @@ pub(in crate::store::postgres) const FINISH: &str = into_log!(
      FROM done"
 );
 
-/// Puts back into the queue what is not over.
+/// Puts back into the queue what is not over. An attempt that was broken off counts for nothing, and may have reached the receiver:
+/// it leaves the lease of nobody ([`LeaseToken::NOBODYS`]).
 pub(in crate::store::postgres) const PUT_BACK: &str = "WITH back AS (
          UPDATE deliveries
          SET attempts = attempts + ($3::BIGINT[])[array_position($1, seq)],
-             due_at = ($5::BIGINT[])[array_position($1, seq)], lease = NULL
+             due_at = ($5::BIGINT[])[array_position($1, seq)],
+             lease = CASE WHEN ($3::BIGINT[])[array_position($1, seq)] = 0
+                          THEN '00000000-0000-0000-0000-000000000000'::UUID END
          WHERE seq = ANY($1::BIGINT[]) AND lease = ($2::UUID[])[array_position($1, seq)]
          RETURNING id, seq
      ), told AS (

@@ -112,7 +112,8 @@ impl<'a> Writing<'a> {
         self.activities.extend(change.activities.iter().map(|activity| (key, activity)));
         self.keys.extend(command.idempotency.as_ref().map(|idempotency| (lead.site, idempotency, change.receipt)));
         if let Some(message) = &change.message {
-            self.outbox.add(tx, command, lead.id, message, case.seen.receivers_of(command), ends)?;
+            let receivers = case.seen.receivers_of(command);
+            self.outbox.add(tx, command, lead, message, receivers, ends)?;
         }
         Ok(())
     }

@@ -33,7 +33,8 @@ pub(in crate::store::postgres) const LOOK: &str = "WITH known_site AS MATERIALIZ
          ) t
          CROSS JOIN LATERAL (
              SELECT array_agg(s.id ORDER BY s.seq) AS subscriptions, array_agg(s.partner_id ORDER BY s.seq) AS partners,
-                    array_agg(p.echo ORDER BY s.seq) AS echoes, array_agg(s.next_due_at ORDER BY s.seq) AS next_dues,
+                    array_agg(p.echo ORDER BY s.seq) AS echoes, array_agg(p.merge_updates ORDER BY s.seq) AS merging,
+                    array_agg(s.next_due_at ORDER BY s.seq) AS next_dues,
                     array_agg(s.url ORDER BY s.seq) AS urls, array_agg(s.secret ORDER BY s.seq) AS secrets,
                     array_agg(s.paused_at IS NULL AND (
                         SELECT TRUE FROM deliveries d
@@ -178,6 +179,7 @@ fn receivers(row: &Row) -> RowResult<Vec<Receiver>> {
     let subscriptions: Vec<SubscriptionId> = row.try_get::<_, Option<_>>("subscriptions")?.unwrap_or_default();
     let mut partners = column::<PartnerId>(row, "partners")?;
     let mut echoes = column::<bool>(row, "echoes")?;
+    let mut merging = column::<bool>(row, "merging")?;
     let mut next_dues = column::<Option<At>>(row, "next_dues")?;
     let mut urls = column::<String>(row, "urls")?;
     let mut secrets = column::<Sealed>(row, "secrets")?;
@@ -187,6 +189,7 @@ fn receivers(row: &Row) -> RowResult<Vec<Receiver>> {
             subscription,
             partner: partners.next()?,
             echo: echoes.next()?,
+            merges: merging.next()?,
             next_due: next_dues.next()?,
             url: urls.next()?,
             secret: secrets.next()?,

@@ -49,7 +49,7 @@ pub(super) async fn take_leads(tx: &Tx, cases: &[Case<'_>], patience: Patience) 
         rows::these(tx, &leads),
         rows::count_activities(tx, &wanted.counted),
         rows::repeated(tx, &wanted.digests),
-        outbox::ends(tx, &wanted.lanes),
+        outbox::ends(tx, &wanted.lanes, &wanted.merging),
     );
     let (locked, mut leads) = (locked?, found?);
     leads.retain(|key, _| locked.contains(&locks::of_lead(key)));
@@ -65,6 +65,8 @@ struct Wanted {
     /// … and to be looked for.
     digests: Vec<(Key, [u8; 32])>,
     lanes: Vec<outbox::Lane>,
+    /// Those of them whose receivers want updates merged.
+    merging: Vec<outbox::Lane>,
 }
 
 impl Wanted {
@@ -78,7 +80,11 @@ impl Wanted {
                 wanted.counted.push(key);
                 wanted.digests.extend(command.action.activities().iter().map(|activity| (key, activity.digest())));
             }
-            wanted.lanes.extend(seen.receivers_of(command).map(|receiver| (receiver.subscription, lead)));
+            for receiver in seen.receivers_of(command) {
+                let lane = (receiver.subscription, lead);
+                wanted.lanes.push(lane);
+                wanted.merging.extend(receiver.merges.then_some(lane));
+            }
         }
         wanted
     }

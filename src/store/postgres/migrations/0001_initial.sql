@@ -62,6 +62,7 @@ CREATE TABLE partners (
     client_id   TEXT    COLLATE "C" NOT NULL UNIQUE,
     secret      BYTEA   NOT NULL,
     echo        BOOLEAN NOT NULL,
+    merge_updates BOOLEAN NOT NULL,
     created_at  BIGINT  NOT NULL,
     removed_at  BIGINT
 );
@@ -262,6 +263,8 @@ CREATE TABLE deliveries (
     attempts        BIGINT NOT NULL DEFAULT 0,
     -- Under a lease: when the lease runs out.
     due_at          BIGINT,
+    -- NULL: nobody has had it in his hands since it was written or its last attempt was recorded. Zeros: nobody has, but
+    -- somebody had, who may have sent it.
     lease           UUID,
     PRIMARY KEY (site_uuid, seq) -- a site's, newest first
 );

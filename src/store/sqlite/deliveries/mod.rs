@@ -3,6 +3,7 @@
 pub(super) mod lane;
 pub(super) mod lease;
 pub(super) mod log;
+pub(super) mod merge;
 pub(super) mod outbox;
 mod record;
 pub(super) mod replay;
@@ -67,10 +68,14 @@ impl Deliveries for SqliteStore {
 
 /// Subscriptions of which something is under a lease stand first in line.
 pub(super) const WAKE_LEASED: &str = "UPDATE subscriptions SET next_due_at = 0
-     WHERE id IN (SELECT subscription_id FROM deliveries WHERE lease IS NOT NULL)";
+     WHERE id IN (SELECT subscription_id FROM deliveries
+                  WHERE lease > x'00000000000000000000000000000000')";
 
-/// What is under a lease is due again, since its change.
-pub(super) const FREE_LEASED: &str = "UPDATE deliveries SET due_at = changed_at, lease = NULL WHERE lease IS NOT NULL";
+/// What is under a lease is due again, since its change; under the lease of nobody ([`crate::model::LeaseToken::NOBODYS`]), since
+/// it may have been sent.
+pub(super) const FREE_LEASED: &str =
+    "UPDATE deliveries SET due_at = changed_at, lease = x'00000000000000000000000000000000'
+     WHERE lease > x'00000000000000000000000000000000'";
 
 /// Subscriptions that stand aside, because whoever is dead now had no room for them, are back in line.
 pub(super) const WAKE_PASSED_OVER: &str = "UPDATE subscriptions SET next_due_at = 0

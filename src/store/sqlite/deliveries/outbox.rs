@@ -3,9 +3,9 @@
 
 use rusqlite::{Row, params};
 
-use super::lane;
 use super::lease::{self, Destination};
-use crate::model::delivery::{Leased, State};
+use super::{lane, merge};
+use crate::model::delivery::{Action, Leased, State};
 use crate::model::lead::{Lead, LeadCommand, Message};
 use crate::model::{DeliveryId, PartnerId, SubscriptionId};
 use crate::store::sqlite::statements::Statements;
@@ -15,7 +15,7 @@ use crate::store::{Result, Room, Signal};
 
 /// Every live subscription of the site, paused ones too; but not the origin's own, if it does not want its echo. One is
 /// free if it may be sent something and has nothing else due: what is new passes nothing by that has waited longer.
-pub(in crate::store::sqlite) const RECEIVERS: &str = "SELECT s.seq, s.id, s.partner_id,
+pub(in crate::store::sqlite) const RECEIVERS: &str = "SELECT s.seq, s.id, s.partner_id, p.merge_updates,
             s.paused_at IS NULL AND NOT EXISTS
                 (SELECT 1 FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at <= ?3) AS free
      FROM subscriptions s JOIN partners p ON p.id = s.partner_id
@@ -28,6 +28,8 @@ struct Receiver {
     id: SubscriptionId,
     partner: PartnerId,
     free: bool,
+    /// Whether what waits for it takes in later updates.
+    merges: bool,
 }
 
 /// Adds one delivery of the change for each subscription that is to hear of it. All are sent the same bytes.
@@ -40,10 +42,20 @@ pub(in crate::store::sqlite) fn send(tx: &Tx, command: &LeadCommand, lead: &Lead
 }
 
 fn receiver(row: &Row) -> rusqlite::Result<Receiver> {
-    Ok(Receiver { seq: row.get("seq")?, id: row.get("id")?, partner: row.get("partner_id")?, free: row.get("free")? })
+    Ok(Receiver {
+        seq: row.get("seq")?,
+        id: row.get("id")?,
+        partner: row.get("partner_id")?,
+        free: row.get("free")?,
+        merges: row.get("merge_updates")?,
+    })
 }
 
 fn send_to(tx: &Tx, receiver: &Receiver, command: &LeadCommand, lead: &Lead, message: &Message) -> Result<()> {
+    let may_merge = receiver.merges && message.action == Action::Updated;
+    if may_merge && merge::into_waiting(tx, receiver.id, command, lead, message)? {
+        return Ok(());
+    }
     let place = lane::enter(tx, receiver.id, lead.id, command.now)?;
     let room = match place.due {
         Some(_) if receiver.free => tx.room(receiver.id, message.body.len()),

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::lane;
 use crate::model::delivery::{Attempt, Outcome, State, Verdict};
-use crate::model::{LeadId, SubscriptionId, Timestamp};
+use crate::model::{LeadId, LeaseToken, SubscriptionId, Timestamp};
 use crate::store::sqlite::statements::Statements;
 use crate::store::sqlite::values::{At, at, maybe_at};
 use crate::store::sqlite::writer::Tx;
@@ -90,9 +90,11 @@ fn finish(tx: &Tx, held: &Held, state: State, finished: Timestamp) -> Result<()>
 }
 
 fn wait(tx: &Tx, held: &Held, due: Timestamp, now: Timestamp) -> Result<()> {
+    // An attempt that was broken off counts for nothing, and may have reached the receiver.
+    let lease = (held.tried == 0).then_some(LeaseToken::NOBODYS);
     tx.run(
-        "UPDATE deliveries SET due_at = ?2, attempts = attempts + ?3, lease = NULL WHERE seq = ?1",
-        params![held.seq, At(due), held.tried],
+        "UPDATE deliveries SET due_at = ?2, attempts = attempts + ?3, lease = ?4 WHERE seq = ?1",
+        params![held.seq, At(due), held.tried, lease],
     )?;
     lane::due_at(tx, held.subscription, due)?;
     if due <= now {

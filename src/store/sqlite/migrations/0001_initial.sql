@@ -60,6 +60,7 @@ CREATE TABLE partners (
     client_id   TEXT    NOT NULL UNIQUE,
     secret      BLOB    NOT NULL,
     echo        INTEGER NOT NULL,
+    merge_updates INTEGER NOT NULL,
     created_at  INTEGER NOT NULL,
     removed_at  INTEGER
 ) STRICT, WITHOUT ROWID;
@@ -245,12 +246,15 @@ CREATE TABLE deliveries (
     attempts        INTEGER NOT NULL DEFAULT 0,
     -- Under a lease: when the lease runs out.
     due_at          INTEGER,
+    -- NULL: nobody has had it in his hands since it was written or its last attempt was recorded. Zeros: nobody has, but
+    -- somebody had, who may have sent it.
     lease           BLOB,
     finished_at     INTEGER
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_lane ON deliveries (subscription_id, lead_id, position) WHERE state = 'waiting';
-CREATE INDEX deliveries_leased ON deliveries (subscription_id) WHERE lease IS NOT NULL;
+CREATE INDEX deliveries_leased ON deliveries (subscription_id)
+    WHERE lease > x'00000000000000000000000000000000';
 CREATE INDEX deliveries_by_site ON deliveries (site_uuid);
 CREATE INDEX deliveries_undelivered ON deliveries (site_uuid, state) WHERE state IN ('refused', 'failed');
 CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;

@@ -85,7 +85,7 @@ async fn the_log_that_comes_has_its_partitions() {
 async fn what_a_dead_server_held_is_sent_at_once() {
     let (mut world, database) = (World::new().await, Database::new());
     // As a server leaves it that is killed while it sends, or while the subscription stands aside.
-    world.data.sql("UPDATE deliveries SET lease = zeroblob(16), due_at = 9000000000000 WHERE due_at IS NOT NULL");
+    world.data.sql("UPDATE deliveries SET lease = randomblob(16), due_at = 9000000000000 WHERE due_at IS NOT NULL");
     world.data.sql("UPDATE subscriptions SET next_due_at = 9000000000000 WHERE next_due_at IS NOT NULL");
     Home::new().says(&copy(&world.data.url(), &database));
     let gate = Gate::start_in(Data::Postgres(database.into()), world.clock.clone(), settings).await;

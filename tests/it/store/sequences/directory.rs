@@ -36,7 +36,8 @@ pub enum Step {
     AddSite { site: usize, owners: Vec<usize> },
     GrantSite { site: usize, email: usize },
     RemoveSite { site: usize },
-    AddPartner { slug: usize, echo: bool },
+    AddPartner { slug: usize, echo: bool, merge: bool },
+    SetMerging { slug: usize, merge: bool },
     RotatePartner { slug: usize },
     RemovePartner { slug: usize },
     AddSource { username: usize, sites: Option<Vec<usize>> },
@@ -65,7 +66,9 @@ pub fn steps() -> impl Strategy<Value = Step> {
         4 => (site.clone(), some(email.clone())).prop_map(|(site, owners)| Step::AddSite { site, owners }),
         3 => (site.clone(), email).prop_map(|(site, email)| Step::GrantSite { site, email }),
         1 => site.clone().prop_map(|site| Step::RemoveSite { site }),
-        4 => (slug.clone(), any::<bool>()).prop_map(|(slug, echo)| Step::AddPartner { slug, echo }),
+        4 => (slug.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(slug, echo, merge)| Step::AddPartner { slug, echo, merge }),
+        2 => (slug.clone(), any::<bool>()).prop_map(|(slug, merge)| Step::SetMerging { slug, merge }),
         1 => slug.clone().prop_map(|slug| Step::RotatePartner { slug }),
         1 => slug.prop_map(|slug| Step::RemovePartner { slug }),
         2 => (username.clone(), prop::option::of(some(site)))
@@ -121,7 +124,11 @@ impl Step {
                 let (site, now) = (world.sites[*site].id, world.now);
                 world.both(async |store| store.remove_site(site, now).await).await.map(drop)
             }
-            Step::AddPartner { slug, echo } => add_partner(world, *slug, *echo).await,
+            Step::AddPartner { slug, echo, merge } => add_partner(world, *slug, *echo, *merge).await,
+            Step::SetMerging { slug, merge } => {
+                let slug = slug_of(*slug);
+                world.both(async |store| store.set_partner_merging(&slug, *merge).await).await.map(drop)
+            }
             Step::RotatePartner { slug } => {
                 let (slug, secret) = (slug_of(*slug), Plain::<Credential>::generate(&world.entropy).hash());
                 world.both(async |store| store.set_partner_secret(&slug, secret).await).await.map(drop)
@@ -193,11 +200,11 @@ async fn add_site(world: &World, site: usize, owners: &[usize]) -> Same {
     world.both(async |store| store.add_site(site.clone(), &owners).await).await.map(drop)
 }
 
-async fn add_partner(world: &mut World, slug: usize, echo: bool) -> Same {
+async fn add_partner(world: &mut World, slug: usize, echo: bool, merge_updates: bool) -> Same {
     let partner = make::partner(&world.entropy, world.now, SLUGS[slug]);
     let also = format!("https://{slug}.example/also").parse().unwrap();
     let redirect_uris = [partner.redirect_uris, vec![also]].concat();
-    let partner = Partner { echo, redirect_uris, ..partner };
+    let partner = Partner { echo, merge_updates, redirect_uris, ..partner };
     let added = world.both(async |store| store.add_partner(partner.clone()).await).await?;
     if added == NewPartner::Added {
         world.partners[slug] = partner;

@@ -137,8 +137,8 @@ impl World {
         for site in [0, 1] {
             directory::Step::AddSite { site, owners: vec![0] }.take(self).await?;
         }
-        for (slug, echo) in [(0, true), (1, false)] {
-            directory::Step::AddPartner { slug, echo }.take(self).await?;
+        for (slug, echo, merge) in [(0, true, false), (1, false, true)] {
+            directory::Step::AddPartner { slug, echo, merge }.take(self).await?;
             subscriptions::Step::Set { partner: slug, site: 0, url: 0 }.take(self).await?;
         }
         Ok(())
