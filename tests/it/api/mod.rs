@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod health;
 mod idempotency;
 mod leads;
 mod outage;

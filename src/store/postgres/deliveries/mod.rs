@@ -10,6 +10,7 @@ pub(super) mod due;
 mod finish;
 pub(super) mod lane;
 pub(super) mod lease;
+pub(super) mod line;
 pub(super) mod log;
 pub(super) mod outbox;
 pub(super) mod record;
@@ -21,7 +22,9 @@ use async_trait::async_trait;
 use super::PostgresStore;
 use super::transaction::Durability::{Full, Relaxed};
 use super::transaction::{snapshot, write};
-use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
+use crate::model::delivery::{
+    Delivery, DeliveryDetails, DeliveryFilter, InLine, LeaseBatch, LeaseRequest, Outcome, Replay,
+};
 use crate::model::{DeliveryId, LeadId, SiteId, SubscriptionId, Timestamp};
 use crate::store::{Deliveries, Result};
 
@@ -32,6 +35,10 @@ const OUTCOMES: usize = 250;
 impl Deliveries for PostgresStore {
     async fn lease_due(&self, request: LeaseRequest) -> Result<LeaseBatch> {
         write!(self, Relaxed, tx => lease::lease_due(&tx, &request))
+    }
+
+    async fn in_line(&self, now: Timestamp, limit: usize) -> Result<Vec<InLine>> {
+        line::in_line(&self.database.read().await?, now, limit).await
     }
 
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {

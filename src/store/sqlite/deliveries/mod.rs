@@ -2,6 +2,7 @@
 
 pub(super) mod lane;
 pub(super) mod lease;
+pub(super) mod line;
 pub(super) mod log;
 pub(super) mod outbox;
 mod record;
@@ -12,7 +13,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::writer::Durability::{Full, Relaxed};
 use super::{SqliteStore, recalls};
-use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
+use crate::model::delivery::{
+    Delivery, DeliveryDetails, DeliveryFilter, InLine, LeaseBatch, LeaseRequest, Outcome, Replay,
+};
 use crate::model::{DeliveryId, LeadId, SubscriptionId, Timestamp};
 use crate::store::{Deliveries, Result};
 
@@ -24,6 +27,10 @@ impl Deliveries for SqliteStore {
             lease::lease_due(tx, request)
         })
         .await
+    }
+
+    async fn in_line(&self, now: Timestamp, limit: usize) -> Result<Vec<InLine>> {
+        self.read(move |db| line::in_line(db, now, limit)).await
     }
 
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {
