@@ -339,9 +339,10 @@ fn drain(what: &str, backlog: u32, seconds: f64, receiver: impl Receiver) -> Dra
     let took = drained.millis as f64 / 1000.0;
     let in_vain = f64::from(drained.all_in_vain()) / f64::from(backlog);
     println!(
-        "{what}: {took:.1} s, {:.3} of what it needs; {:.3} % in vain; {:?}",
+        "{what}: {took:.1} s, {:.3} of what it needs; {:.3} % in vain; {} put back; {:?}",
         took / seconds,
         100.0 * in_vain,
+        drained.released,
         drained.in_vain
     );
     assert!(took <= 1.2 * seconds, "{what}: {took} s instead of {seconds}");

@@ -157,7 +157,7 @@ mod tests {
         let mut limit = Limit::refused(1000.0, 0.0);
         assert_eq!(limit.value(), 900.0);
         let values = seconds(&mut limit, 24);
-        assert_eq!((values[3], values[7], values[15]), (988.0, 1000.0, 1100.0));
+        assert_eq!((values[5], values[7], values[15]), (998.0, 1000.0, 1100.0));
         assert!(values[23] > 1500.0);
     }
 

@@ -60,8 +60,8 @@ pub struct Pace {
     misses: u32,
     /// When the first of them was counted.
     failing_since: Option<Timestamp>,
-    /// Whether the last refusal was forgiven, and nothing was taken since.
-    overlooked: bool,
+    /// The last refusal was forgiven, and nothing was taken since: so many were under way at it.
+    overlooked: Option<usize>,
     /// The number of the last attempt that had begun when a failure was last counted: further ones up to it are the same one.
     noted: u64,
     /// Nothing begins before.
@@ -122,7 +122,7 @@ impl Pace {
         match ended.sign {
             Sign::Nothing => {}
             Sign::Took(latency) => {
-                (self.misses, self.failing_since, self.overlooked) = (0, None, false);
+                (self.misses, self.failing_since, self.overlooked) = (0, None, None);
                 self.pause = None;
                 self.rate.answered(latency, millis(now));
                 if self.latency.sample(latency, most, millis(now)) {
@@ -136,9 +136,13 @@ impl Pace {
                 self.miss(ended, REFUSALS, now);
                 self.wait(wait, now);
                 // Else nothing was taken since the last cut, so that nothing new is known about how much it can take.
-                if self.misses == 1 || self.overlooked {
-                    self.overlooked = !self.rate.refused(ended.under_way, millis(now));
-                    self.learned = if self.overlooked { self.learned } else { Some(now) };
+                if self.misses == 1 || self.overlooked.is_some() {
+                    let under_way = self.overlooked.take().unwrap_or(0).max(ended.under_way);
+                    if self.rate.refused(under_way, millis(now)) {
+                        self.learned = Some(now);
+                    } else {
+                        self.overlooked = Some(under_way);
+                    }
                 }
             }
             Sign::Failed => self.miss(ended, FAILURES, now),

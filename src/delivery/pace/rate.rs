@@ -18,6 +18,9 @@ const START: f64 = 50.0;
 /// What would be faster than this is not limited any more; requests per second. One gateway does not get there.
 const UNLIMITED: f64 = 20_000.0;
 
+/// No refusal leaves less than about this of a rate.
+const LEAST: f64 = 0.5;
+
 /// How many requests under way are thought to be the limit, of those at which it was met for the first time.
 const GUESS: f64 = 0.83;
 
@@ -143,7 +146,11 @@ impl Rate {
                 self.next = now;
                 Limit::rising((CUT * taken).max(START), None, now)
             }
-            Some(rate) if rate.is_in_effect(now) => rate.cut(taken.min(rate.value()).max(LOWEST), now),
+            Some(rate) if rate.is_in_effect(now) => {
+                // What was taken shows the receiver's limit; but less was sent, too, if there were pauses.
+                let (most, least) = (rate.value(), LEAST * rate.value());
+                rate.cut(taken.clamp(least, most).max(LOWEST), now)
+            }
             // It was refused for another reason than that this was too much.
             Some(rate) if rate.is_rising() => Limit::rising((CUT * rate.value()).min(START), rate.known(), now),
             Some(rate) => rate.cut(rate.value().max(LOWEST), now),
