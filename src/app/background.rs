@@ -1,6 +1,7 @@
 //! What goes on beside requests and deliveries, until the gateway stops.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,23 @@ pub async fn keep_tidy(gateway: Arc<Gateway>, shutdown: CancellationToken) {
             Err(error) => tracing::warn!(%error, "housekeeping failed; it will be tried again"),
         }
         let next = time::after(gateway.clock.now(), INTERVAL);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = gateway.clock.sleep_until(next) => {}
+        }
+    }
+}
+
+/// How often it is looked whether something is late.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Keeps the metrics page informed of what is late. What cannot be found out now stays as it was.
+pub async fn watch(gateway: Arc<Gateway>, metrics: Arc<Metrics>, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        if let Ok(waits) = gateway.oldest_due().await {
+            metrics.oldest_due(waits);
+        }
+        let next = time::after(gateway.clock.now(), LOOK);
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = gateway.clock.sleep_until(next) => {}

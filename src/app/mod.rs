@@ -123,8 +123,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let passwords = Passwords::new(cores);
     let (post_office, resets) = settings.mail.clone().map(Mailer::new).map(PostOffice::new).unzip();
     let policy = policy(&settings);
+    let vitals = driver.vitals();
     let gateway =
-        Arc::new(Gateway { store, keys, clock: clock.clone(), entropy, guard, passwords, post_office, policy });
+        Arc::new(Gateway { store, keys, clock: clock.clone(), entropy, guard, passwords, vitals, post_office, policy });
 
     let metrics = Metrics::new();
     let shutdown = CancellationToken::new();
@@ -133,6 +134,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let callers = bounds(&settings, shares.callers);
     let mut tasks = vec![
         tokio::spawn(background::mirror(driver.stats(), metrics.clone(), shutdown.clone())),
+        tokio::spawn(background::watch(gateway.clone(), metrics.clone(), shutdown.clone())),
         tokio::spawn(background::keep_tidy(gateway.clone(), shutdown.clone())),
         tokio::spawn(driver.run(shutdown.clone())),
         tokio::spawn(server::serve(listener, router, callers, clock.clone(), shutdown.clone())),

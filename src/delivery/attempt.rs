@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::{AbortRegistration, Abortable};
 
-use super::board::{Seat, Start};
-use super::outcome::{Meaning, meaning};
+use super::board::{Next, Seat, Settled, Start};
+use super::outcome::{Meaning, Sign, meaning, sign_of};
 use super::schedule::after_failure;
 use super::shared::Shared;
 use super::sign;
@@ -28,6 +28,14 @@ pub(super) fn begin(shared: &Arc<Shared>, starts: impl IntoIterator<Item = Start
     }
 }
 
+/// Begins what can begin now, and has the driver lease more if it is time to.
+pub(super) fn go_on(shared: &Arc<Shared>, next: Next) {
+    begin(shared, next.starts);
+    if next.lease {
+        shared.wake.notify_one();
+    }
+}
+
 /// A place that is given back even if the attempt breaks down.
 struct Place {
     shared: Arc<Shared>,
@@ -35,13 +43,10 @@ struct Place {
 }
 
 impl Place {
-    fn give_back(&mut self, outcome: Option<Outcome>) {
+    fn give_back(&mut self, settled: Option<Settled>) {
         let Some(seat) = self.seat.take() else { return };
-        let next = self.shared.board().settle(&seat, outcome, self.shared.parts.clock.now());
-        begin(&self.shared, next.starts);
-        if next.lease {
-            self.shared.wake.notify_one();
-        }
+        let next = self.shared.board().settle(&seat, settled, self.shared.parts.clock.now());
+        go_on(&self.shared, next);
     }
 }
 
@@ -61,14 +66,14 @@ async fn run(mut place: Place, delivery: Leased, registration: AbortRegistration
     let started = shared.parts.clock.now();
     // Checks before it sends anything whether the place was recalled already.
     let sent = Abortable::new(send(&shared, &delivery, started), registration).await;
-    let outcome = match sent {
+    let settled = match sent {
         Ok(result) => judge(&shared, &delivery, started, result),
         Err(_aborted) => {
             tracing::debug!(delivery = %delivery.id, subscription = %delivery.subscription, "attempt aborted");
-            Outcome::of(&delivery, None, Verdict::Release)
+            Settled { outcome: Outcome::of(&delivery, None, Verdict::Release), sign: Sign::Nothing }
         }
     };
-    place.give_back(Some(outcome));
+    place.give_back(Some(settled));
 }
 
 async fn send(shared: &Shared, delivery: &Leased, now: Timestamp) -> Sent {
@@ -77,14 +82,17 @@ async fn send(shared: &Shared, delivery: &Leased, now: Timestamp) -> Sent {
     Ok(shared.parts.client.post(&delivery.url, headers, delivery.body.clone(), shared.parts.policy.timeout).await)
 }
 
-fn judge(shared: &Shared, delivery: &Leased, started: Timestamp, result: Sent) -> Outcome {
+fn judge(shared: &Shared, delivery: &Leased, started: Timestamp, result: Sent) -> Settled {
     let now = shared.parts.clock.now();
-    let meaning = match &result {
-        Ok(sent) => meaning(sent, now),
+    let (meaning, sign) = match &result {
+        Ok(sent) => {
+            let meaning = meaning(sent, now);
+            (meaning, sign_of(sent, meaning, until(started, now)))
+        }
         Err(CannotOpen) => {
             tracing::error!(subscription = %delivery.subscription, site = %delivery.site,
                 "the subscription's secret cannot be decrypted: is the secret_key that sealed it still there?");
-            Meaning::TryAgain(Duration::ZERO)
+            (Meaning::TryAgain(Duration::ZERO), Sign::Failed)
         }
     };
     let made = delivery.attempts.saturating_add(1);
@@ -98,7 +106,7 @@ fn judge(shared: &Shared, delivery: &Leased, started: Timestamp, result: Sent) -
     };
     let attempt = describe(started, now, result);
     report(delivery, made, &attempt, verdict);
-    Outcome::of(delivery, Some(attempt), verdict)
+    Settled { outcome: Outcome::of(delivery, Some(attempt), verdict), sign }
 }
 
 /// Tells the operator; what ends a delivery without success, or stops a subscription, a little louder.

@@ -17,9 +17,10 @@ pub(super) struct Hand(pub(super) Weak<Shared>);
 impl Courier for Hand {
     fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
         let shared = self.0.upgrade()?;
-        let number = shared.board().promise(subscription, bytes)?;
+        let now = shared.parts.clock.now();
+        let number = shared.board().promise(subscription, bytes, now)?;
         let lease = LeaseToken::random(&*shared.parts.entropy);
-        let until = after(shared.parts.clock.now(), lease_time(shared.parts.policy.timeout));
+        let until = after(now, lease_time(shared.parts.policy.timeout));
         Some(Box::new(Promised { shared, subscription, number: Some(number), lease, until }))
     }
 }

@@ -10,10 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::begin;
 use super::courier::Hand;
+use super::pacer;
 use super::recorder::{Job, PAUSE, Recorder};
 use super::shared::{DriverParts, Shared};
 use super::stats::DeliveryStats;
+use super::vitals;
 use crate::model::time::after;
+use crate::model::vitals::Vitals;
 use crate::model::{LeaseToken, Timestamp};
 use crate::store::Signal;
 
@@ -49,15 +52,25 @@ impl Driver {
         self.shared.stats.clone()
     }
 
+    /// How the driver does, also when it has ended.
+    pub fn vitals(&self) -> Arc<dyn Vitals> {
+        vitals::of(&self.shared)
+    }
+
     /// Sends what is due until `shutdown`; then lets attempts under way go on for `policy.grace`, puts the rest back,
     /// and returns when everything is recorded.
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { shared, jobs } = self;
         let recorder = tokio::spawn(Recorder::new(shared.clone(), jobs).run());
+        tokio::spawn(pacer::run(shared.clone(), shutdown.clone()));
         let mut round = Round::Again;
         while !shutdown.is_cancelled() {
             round = match round {
-                Round::Again => lease(&shared, &shutdown).await,
+                Round::Again => {
+                    let round = lease(&shared, &shutdown).await;
+                    shared.round_is_over();
+                    round
+                }
                 Round::Wait(until) => {
                     wait(&shared, &shutdown, until, shared.wake.notified()).await;
                     Round::Again

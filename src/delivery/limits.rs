@@ -6,13 +6,16 @@
 //!
 //! | claim | may begin while |
 //! |---|---|
+//! | any | its host and port have less than six eighths |
 //! | a failing subscription's only request | failing ones together hold less than two eighths |
 //! | further requests of a subscription that has not answered yet | more than seven eighths are free |
 //! | further requests of one that answers | more than two eighths are free |
 //! | the first request of any other | a place is free; the last eighth not if its host already holds one |
 //!
 //! So a hanging subscription that nobody has heard of takes one place as soon as it gets crowded, a failing one takes a
-//! turn in a quarter, and one partner's dead host, with a thousand subscriptions, leaves an eighth to the others.
+//! turn in a quarter, and one partner's host, with a hundred thousand subscriptions, leaves a quarter to the others, alive or
+//! dead: as much as further requests of its subscriptions would leave anyway, so that the bound costs it nothing where it answers.
+//! Should two such hosts share all of the places, an eighth is left all the same.
 
 /// How a subscription's receiver does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,6 +71,7 @@ impl Limits {
         let first = free > self.eighth() || claim.host < self.eighth();
         let further = claim.own < self.per_subscription;
         free > 0
+            && claim.host < self.per_host()
             && match (claim.health, claim.own) {
                 (Health::Failing, 0) => first && load.failing < 2 * self.eighth(),
                 (Health::Failing, _) => false,
@@ -87,10 +91,22 @@ impl Limits {
         self.free(load) > 7 * self.eighth()
     }
 
-    /// How many deliveries can be leased of subscriptions that hold none, in all, and of one.
-    pub fn newcomers(&self, load: Load) -> (usize, usize) {
+    /// Places that one host and port may have.
+    pub fn per_host(&self) -> usize {
+        self.places.saturating_sub(2 * self.eighth()).max(1)
+    }
+
+    /// How many deliveries can be leased of subscriptions that hold none, in all, and of one. So many that were leased wait for
+    /// their hosts to have less under way (`blocked`): there may be as many in all as there are places. Then more are leased only
+    /// `now_and_then`, to see who stands in line behind those who wait for the same hosts.
+    pub fn newcomers(&self, load: Load, blocked: usize, now_and_then: bool) -> (usize, usize) {
         let free = self.free(load);
-        if self.is_roomy(load) { (free - 7 * self.eighth(), self.per_subscription) } else { (free, 1) }
+        let look = if now_and_then { self.places } else { 0 };
+        if self.is_roomy(load) {
+            (free - 7 * self.eighth(), self.per_subscription)
+        } else {
+            (free.saturating_sub(blocked).max(if blocked > 0 { look } else { 0 }), 1)
+        }
     }
 
     /// How many deliveries a subscription may hold, under way and ready together, so that they can soon begin; `ahead`
@@ -176,7 +192,29 @@ mod tests {
         let claim = |host| Claim { health: Health::Unknown, own: 0, host };
         assert!(!LIMITS.may_begin(load, claim(64)));
         assert!(LIMITS.may_begin(load, claim(63)));
-        assert!(LIMITS.may_begin(Load { taken: 447, failing: 0 }, claim(447)));
+        assert!(LIMITS.may_begin(Load { taken: 447, failing: 0 }, claim(383)));
+    }
+
+    #[test]
+    fn a_host_has_at_most_three_quarters_of_the_places_whoever_claims_them() {
+        let load = Load { taken: 384, failing: 0 };
+        for (health, own) in [Health::Unknown, Health::Answering, Health::Failing].map(|health| (health, 0)) {
+            assert!(LIMITS.may_begin(load, Claim { health, own, host: 383 }));
+            assert!(!LIMITS.may_begin(load, Claim { health, own, host: 384 }));
+        }
+        let further = |taken, host| {
+            LIMITS.may_begin(Load { taken, failing: 0 }, Claim { health: Health::Answering, own: 1, host })
+        };
+        assert!(further(383, 383) && !further(383, 384));
+    }
+
+    #[test]
+    fn what_waits_for_a_crowded_host_is_not_leased_without_end() {
+        let load = Load { taken: 384, failing: 0 };
+        assert_eq!(LIMITS.newcomers(load, 0, false), (128, 1));
+        assert_eq!(LIMITS.newcomers(load, 100, false), (28, 1));
+        assert_eq!(LIMITS.newcomers(load, 300, false), (0, 1));
+        assert_eq!(LIMITS.newcomers(load, 300, true), (512, 1), "others may stand behind them in line");
     }
 
     #[test]
@@ -191,7 +229,7 @@ mod tests {
     fn what_is_leased_can_begin() {
         for taken in 0..=512 {
             let load = Load { taken, failing: 0 };
-            let (all, each) = LIMITS.newcomers(load);
+            let (all, each) = LIMITS.newcomers(load, 0, true);
             assert!(all <= LIMITS.free(load));
             assert_eq!(each, if taken < 64 { 16 } else { 1 });
             for health in [Health::Unknown, Health::Answering, Health::Failing] {

@@ -19,6 +19,31 @@ pub enum Meaning {
     TryAgain(Duration),
 }
 
+/// What an attempt says about how much its receiver can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// It took the request, whatever it thought of it, after so long.
+    Took(Duration),
+    /// It has too much to do (429, 503, 504, a time-out), and asked for at least this wait.
+    Refused(Duration),
+    /// Something is wrong, and less at once would not help.
+    Failed,
+    /// The attempt was not made, or not to its end.
+    Nothing,
+}
+
+/// Reads the sign in the result of an attempt that took so long.
+pub fn sign_of(result: &Result<Answer, SendError>, meaning: Meaning, duration: Duration) -> Sign {
+    match (meaning, result) {
+        (Meaning::Accepted | Meaning::Unwanted | Meaning::Gone, _) => Sign::Took(duration),
+        (Meaning::TryAgain(wait), Ok(Answer { status: 429 | 503 | 504, .. })) => Sign::Refused(wait),
+        (_, Err(SendError::Timeout | SendError::AnswerTimeout { .. } | SendError::ConnectTimeout)) => {
+            Sign::Refused(Duration::ZERO)
+        }
+        (Meaning::TryAgain(_), _) => Sign::Failed,
+    }
+}
+
 /// Reads the result of an attempt that ended at `now`.
 pub fn meaning(result: &Result<Answer, SendError>, now: Timestamp) -> Meaning {
     let Ok(answer) = result else { return Meaning::TryAgain(Duration::ZERO) };
@@ -65,6 +90,26 @@ mod tests {
         assert_eq!(of(503, Some("nonsense")), Meaning::TryAgain(Duration::ZERO));
         assert_eq!(of(500, Some("60")), Meaning::TryAgain(Duration::ZERO));
         assert_eq!(of(200, Some("60")), Meaning::Accepted);
+    }
+
+    #[test]
+    fn a_receiver_that_has_too_much_to_do_says_so_by_429_503_504_and_time_outs() {
+        let second = Duration::from_secs(1);
+        let of = |result| sign_of(&result, meaning(&result, Timestamp::UNIX_EPOCH), second);
+        let answered = |status| of(Ok(Answer { status, retry_after: Some("60".to_owned()), excerpt: String::new() }));
+        for status in 100..=999 {
+            let expected = match status {
+                200..=299 | 406 | 410 => Sign::Took(second),
+                429 | 503 => Sign::Refused(Duration::from_secs(60)),
+                504 => Sign::Refused(Duration::ZERO),
+                _ => Sign::Failed,
+            };
+            assert_eq!(answered(status), expected, "{status}");
+        }
+        for error in [SendError::Timeout, SendError::AnswerTimeout { status: 200 }, SendError::ConnectTimeout] {
+            assert_eq!(of(Err(error)), Sign::Refused(Duration::ZERO));
+        }
+        assert_eq!(of(Err(SendError::Refused)), Sign::Failed);
     }
 
     #[test]

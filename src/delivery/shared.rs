@@ -13,7 +13,7 @@ use super::recorder::Job;
 use super::stats::DeliveryStats;
 use crate::egress::Client;
 use crate::model::seal::Keyring;
-use crate::model::{Clock, Entropy};
+use crate::model::{Clock, Entropy, Timestamp};
 use crate::store::SharedStore;
 
 /// What a driver works with.
@@ -42,6 +42,10 @@ pub(super) struct Shared {
     pub promises: Notify,
     /// Where attempts run; what begins them may be a thread of the store's.
     pub runtime: Handle,
+    /// When the driver was made.
+    pub began: Timestamp,
+    /// When the loop was last done with a round.
+    pub last_round: Mutex<Timestamp>,
     board: Mutex<Board>,
 }
 
@@ -56,7 +60,22 @@ impl Shared {
             memory: policy.memory,
         };
         let board = Mutex::new(Board::new(limits, policy.timeout, recorder, stats.clone()));
-        Self { parts, stats, wake: Notify::new(), promises: Notify::new(), runtime: Handle::current(), board }
+        let began = parts.clock.now();
+        Self {
+            parts,
+            stats,
+            wake: Notify::new(),
+            promises: Notify::new(),
+            runtime: Handle::current(),
+            began,
+            last_round: Mutex::new(began),
+            board,
+        }
+    }
+
+    /// The loop is done with a round.
+    pub fn round_is_over(&self) {
+        *self.last_round.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = self.parts.clock.now();
     }
 
     /// The board, locked; never held across an `.await`.

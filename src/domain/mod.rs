@@ -6,6 +6,7 @@ pub mod admin;
 pub mod fields;
 pub mod forms;
 pub mod guesses;
+pub mod health;
 pub mod housekeeping;
 pub mod leads;
 pub mod links;
@@ -25,6 +26,7 @@ use self::passwords::Passwords;
 use crate::egress::Guard;
 use crate::model::seal::Keyring;
 use crate::model::session::Lives;
+use crate::model::vitals::Vitals;
 use crate::model::{Clock, Entropy};
 use crate::store::SharedStore;
 
@@ -45,17 +47,12 @@ pub struct Gateway {
     pub guard: Arc<Guard>,
     /// Checks passwords, a few at a time.
     pub passwords: Passwords,
+    /// How the delivery driver does.
+    pub vitals: Arc<dyn Vitals>,
     /// Sends mail, if that is set up.
     pub post_office: Option<PostOffice>,
     /// The operator's choices.
     pub policy: Policy,
-}
-
-impl Gateway {
-    /// Whether the gateway can do its work: the database answers.
-    pub async fn ready(&self) -> Result<(), StoreError> {
-        self.store.ping().await
-    }
 }
 
 /// The operator's choices that verbs depend on.

@@ -166,6 +166,17 @@ pub struct LeaseBatch {
     pub next_due: Option<Timestamp>,
 }
 
+/// A subscription that has something due and waits for its turn.
+#[derive(Debug, Clone)]
+pub struct InLine {
+    /// Which.
+    pub subscription: SubscriptionId,
+    /// Where it is sent to.
+    pub url: DestinationUrl,
+    /// Since when it waits: since something was due, or since it last had its turn, if that was later.
+    pub since: Timestamp,
+}
+
 /// A delivery that is this holder's to attempt, with all that the attempt needs.
 #[derive(Debug, Clone)]
 pub struct Leased {

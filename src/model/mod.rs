@@ -21,6 +21,7 @@ pub mod subscription;
 pub mod throttle;
 pub mod time;
 pub mod token;
+pub mod vitals;
 pub mod web_url;
 
 pub use entropy::{Entropy, OsEntropy};

@@ -7,7 +7,9 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
+use crate::model::delivery::{
+    Delivery, DeliveryDetails, DeliveryFilter, InLine, LeaseBatch, LeaseRequest, Outcome, Replay,
+};
 use crate::model::{DeliveryId, LeadId, SubscriptionId, Timestamp};
 
 /// The queue and its log.
@@ -15,6 +17,10 @@ use crate::model::{DeliveryId, LeadId, SubscriptionId, Timestamp};
 pub trait Deliveries: Send + Sync {
     /// Leases due deliveries, longest-waiting subscriptions first, at most one of each lane.
     async fn lease_due(&self, request: LeaseRequest) -> Result<LeaseBatch>;
+
+    /// The first of those who stand in line to be leased from at `now`, at most `limit`; of these, the ones that have something
+    /// due. Takes nothing.
+    async fn in_line(&self, now: Timestamp, limit: usize) -> Result<Vec<InLine>>;
 
     /// Records outcomes, and makes the next of each finished lane due. Those whose lease is no longer the holder's
     /// change nothing. Returns how many were recorded.

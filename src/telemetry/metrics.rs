@@ -4,6 +4,7 @@
 //! everything, and deliveries by whoever wires the driver.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -15,8 +16,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     leads: Family<LeadLabels, Counter>,
     deliveries: Family<DeliveryLabels, Counter>,
+    oldest_due: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,12 +52,20 @@ impl Metrics {
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::with_prefix("leadgate");
         let (requests, leads, deliveries) = (Family::default(), Family::default(), Family::default());
+        let oldest_due = Gauge::default();
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that runs", build);
         registry.register("http_requests", "Requests answered", requests.clone());
         registry.register("leads_accepted", "Requests that sent a lead in, by what they did to it", leads.clone());
         registry.register("delivery_attempts", "Attempts to deliver a change, by outcome", deliveries.clone());
-        Arc::new(Self { registry, requests, leads, deliveries })
+        let help = "How long a delivery that could be sent has been waiting for its turn";
+        registry.register_with_unit("oldest_due", help, Unit::Seconds, oldest_due.clone());
+        Arc::new(Self { registry, requests, leads, deliveries, oldest_due })
+    }
+
+    /// Sets how long a delivery that could be sent has been waiting; in whole seconds.
+    pub fn oldest_due(&self, waits: Duration) {
+        self.oldest_due.set(i64::try_from(waits.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// Counts attempts to deliver; `outcome` is a fixed word such as `delivered` or `retried`.
@@ -120,12 +131,14 @@ mod tests {
             router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         }
         metrics.count_attempts("delivered", 1);
+        metrics.oldest_due(Duration::from_millis(75_900));
         let page = metrics.render();
         for line in [
             r#"leadgate_http_requests_total{method="GET",route="/rest/{site}",status="200"} 2"#,
             r#"leadgate_http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
             r#"leadgate_leads_accepted_total{result="created"} 2"#,
             r#"leadgate_delivery_attempts_total{outcome="delivered"} 1"#,
+            "leadgate_oldest_due_seconds 75",
             concat!(r#"leadgate_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");

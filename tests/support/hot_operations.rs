@@ -106,6 +106,7 @@ impl HotOperations<'_> {
             busy: HashMap::new(),
             again: Vec::new(),
         };
+        assert!(!self.store.in_line(self.now, 100).await.unwrap().is_empty(), "a lead was changed");
         let leased = self.store.lease_due(request).await.unwrap().deliveries;
         assert!(!leased.is_empty(), "a lead was changed");
         let verdicts = [

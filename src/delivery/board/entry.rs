@@ -5,12 +5,17 @@ use std::collections::VecDeque;
 use futures_util::future::AbortHandle;
 
 use crate::delivery::limits::Health;
+use crate::delivery::pace::Pace;
+use crate::model::Timestamp;
 use crate::model::delivery::Leased;
 
-/// One subscription that holds something, or is known to fail.
+/// One subscription that holds something, is known to fail, or has a pace of its own.
 #[derive(Default)]
 pub(super) struct Entry {
     pub(super) health: Health,
+    pub(super) pace: Pace,
+    /// Until when its pace holds it back; it waits in `paced`.
+    pub(super) held_until: Option<Timestamp>,
     pub(super) ready: VecDeque<Leased>,
     pub(super) under_way: Vec<Flight>,
     /// Rooms for deliveries that are being committed. One that was recalled is no longer here.
@@ -48,7 +53,12 @@ impl Entry {
         if self.health == Health::Failing { self.under_way.len() } else { 0 }
     }
 
-    /// Whether forgetting it loses nothing.
+    /// Whether something is ready that only waits for a place.
+    pub(super) fn takes_turns(&self) -> bool {
+        !self.ready.is_empty() && self.held_until.is_none()
+    }
+
+    /// Whether forgetting it loses nothing but its pace.
     pub(super) fn is_idle(&self) -> bool {
         self.held() == 0 && !self.more && !self.passed_over && self.health != Health::Failing
     }

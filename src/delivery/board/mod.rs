@@ -4,25 +4,38 @@
 //! Outcomes leave through the recorder's queue while the lock is held, so that what was settled before a recall is also
 //! recorded before it.
 
+#[cfg(test)]
+mod drain;
 mod entry;
+mod hosts;
+mod paced;
 mod places;
 mod promises;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::AbortRegistration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::entry::Entry;
+use self::hosts::Hosts;
 use super::limits::{Health, Limits, Load};
+use super::outcome::Sign;
+use super::pace::Pace;
 use super::recorder::Job;
 use super::stats::DeliveryStats;
 use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Outcome, Verdict};
+use crate::model::time::after;
 use crate::model::{LeaseToken, SubscriptionId, Timestamp};
+
+/// What was learned about receivers is looked through for what is outdated this often; and so often it is
+/// looked past those who wait for a crowded host.
+const NOW_AND_THEN: Duration = Duration::from_secs(1);
 
 /// The board. See the module's description.
 pub(super) struct Board {
@@ -32,8 +45,7 @@ pub(super) struct Board {
     jobs: UnboundedSender<Job>,
     stats: Arc<DeliveryStats>,
     entries: HashMap<SubscriptionId, Entry>,
-    /// Places taken per host and port: what subscriptions share that fail together.
-    hosts: HashMap<Arc<str>, usize>,
+    hosts: Hosts,
     load: Load,
     /// Ready deliveries in all.
     ready: usize,
@@ -43,6 +55,11 @@ pub(super) struct Board {
     bytes: usize,
     /// Subscriptions with ready deliveries, in the order in which they get their turn. Some may have none any more.
     turns: VecDeque<SubscriptionId>,
+    /// Subscriptions that their pace holds back, and until when.
+    paced: BTreeSet<(Timestamp, SubscriptionId)>,
+    sooner: Arc<Notify>,
+    /// When something was last done that is done [`NOW_AND_THEN`].
+    looked: Timestamp,
     /// Subscriptions that the store passed over, because they had no room: whoever waits longest is in front.
     passed_over: VecDeque<SubscriptionId>,
     /// Those recalled since the last lease was asked for: what it brings of them may be out of date.
@@ -77,6 +94,15 @@ pub(super) struct Seat {
     number: u64,
 }
 
+/// What became of an attempt.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// For the store.
+    pub outcome: Outcome,
+    /// What it says about the receiver.
+    pub sign: Sign,
+}
+
 /// What follows from a place that was given back.
 #[derive(Default)]
 pub(super) struct Next {
@@ -94,12 +120,15 @@ impl Board {
             jobs,
             stats,
             entries: HashMap::new(),
-            hosts: HashMap::new(),
+            hosts: Hosts::default(),
             load: Load::default(),
             ready: 0,
             promised: 0,
             bytes: 0,
             turns: VecDeque::new(),
+            paced: BTreeSet::new(),
+            sooner: Arc::default(),
+            looked: Timestamp::MIN,
             passed_over: VecDeque::new(),
             recalled: HashSet::new(),
             more: false,
@@ -119,17 +148,28 @@ impl Board {
             self.more = true;
             return None;
         }
+        let now_and_then = now >= after(self.looked, NOW_AND_THEN) || now < self.looked;
+        if now_and_then {
+            self.looked = now;
+            self.entries
+                .retain(|_, entry| !entry.is_idle() || entry.held_until.is_some() || !entry.pace.is_outdated(now));
+        }
         let mut ahead = self.ahead();
-        let (newcomers, per_subscription) = self.limits.newcomers(self.load);
+        let blocked = self.hosts.blocked(self.limits.per_host());
+        let (newcomers, per_subscription) = self.limits.newcomers(self.load, blocked, now_and_then);
         let mut limit = newcomers;
         let mut busy = HashMap::with_capacity(self.entries.len());
         for (id, entry) in &self.entries {
-            let room = self.limits.may_hold(self.load, entry.health, ahead).saturating_sub(entry.held());
+            let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
             if entry.health == Health::Answering {
                 ahead = ahead.saturating_sub(room);
                 limit += room;
             }
             busy.insert(*id, room);
+        }
+        if limit == 0 {
+            self.more = true;
+            return None;
         }
         let again = self.call_again(&busy);
         Some(LeaseRequest { now, lease, until, limit, per_subscription, busy, again })
@@ -143,7 +183,7 @@ impl Board {
             let id = delivery.subscription;
             let left = room.entry(id).or_insert(asked.per_subscription);
             *left = left.saturating_sub(1);
-            if self.recalled.contains(&id) || !self.open {
+            if self.recalled.contains(&id) || !self.open || self.is_crowded_out(&delivery) {
                 self.release(&delivery);
             } else {
                 self.make_ready(delivery);
@@ -159,19 +199,21 @@ impl Board {
         }
         let starts = self.begin_in_turn(asked.now, usize::MAX);
         // What has ended since the store was asked may have made room.
-        let room = batch.passed_over.iter().any(|id| self.has_room(id));
+        let room = batch.passed_over.iter().any(|id| self.has_room(id, asked.now));
         Next { lease: (self.more || room) && self.limits.free(self.load) > 0, starts }
     }
 
     /// Gives a place back. `outcome` goes to the recorder; there is none if the attempt broke down, and then the
     /// delivery's lease runs out.
-    pub fn settle(&mut self, seat: &Seat, outcome: Option<Outcome>, now: Timestamp) -> Next {
+    pub fn settle(&mut self, seat: &Seat, settled: Option<Settled>, now: Timestamp) -> Next {
+        let under_way = self.entries.get(&seat.subscription).map_or(0, |entry| entry.under_way.len());
         let recalled = self.vacate(seat);
-        if let Some(mut outcome) = outcome {
+        if let Some(Settled { mut outcome, sign }) = settled {
             if recalled {
                 outcome.verdict = after_recall(outcome.verdict, now);
             } else {
                 self.learn(seat.subscription, outcome.verdict);
+                self.adapt(seat.subscription, seat.number, under_way, sign, now);
             }
             self.send(Job::Record(outcome));
         }
@@ -179,7 +221,8 @@ impl Board {
         // A few others are tried at once; the driver's next round tries all.
         starts.extend(self.begin_in_turn(now, 4));
         let entry = self.entries.get(&seat.subscription);
-        let low = entry.is_some_and(|entry| entry.more && self.limits.runs_low(entry.health, entry.held()));
+        let low = entry.is_some_and(|entry| entry.more && self.limits.runs_low(entry.health, entry.held()))
+            && self.has_room(&seat.subscription, now);
         self.forget_if_idle(seat.subscription);
         Next { starts, lease: self.more || low }
     }
@@ -192,6 +235,7 @@ impl Board {
         self.break_promises(subscription);
         self.change(subscription, |entry| {
             entry.health = Health::Unknown;
+            entry.pace = Pace::default();
             // What was on its way to the old receiver will be waiting for the new one.
             entry.more = !entry.under_way.is_empty();
             for flight in &mut entry.under_way {
@@ -199,16 +243,18 @@ impl Board {
                 flight.abort.abort();
             }
         });
+        self.hold(subscription, None);
         self.forget_if_idle(subscription);
         self.send(Job::Hasten(subscription));
     }
 
     /// One round over everything that is ready: puts back what can no longer begin under its lease, begins what may.
     pub fn round(&mut self, now: Timestamp) -> Vec<Start> {
+        self.free_misheld(now);
         if self.ready == 0 {
             return Vec::new();
         }
-        let ids: Vec<_> = self.turns.iter().copied().collect();
+        let ids: Vec<_> = self.turns.iter().chain(self.paced.iter().map(|(_, id)| id)).copied().collect();
         ids.into_iter().for_each(|id| self.put_back_late(id, now));
         self.begin_in_turn(now, usize::MAX)
     }

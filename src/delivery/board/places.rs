@@ -1,28 +1,50 @@
 //! The board's own moves: what becomes ready, who takes a place, what is put back.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::AbortHandle;
 
 use super::entry::{Entry, Flight};
 use super::{Board, Seat, Start};
 use crate::delivery::limits::{Claim, Health};
+use crate::delivery::pace::Turn;
 use crate::delivery::recorder::Job;
 use crate::model::delivery::{Leased, Outcome, Verdict};
 use crate::model::time::after;
 use crate::model::{SubscriptionId, Timestamp};
 
+/// What a pace lets begin in this time may be held ready.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Whose places a delivery draws on beside its subscription's.
+fn host(delivery: &Leased) -> &str {
+    delivery.url.url().authority()
+}
+
 impl Board {
     pub(super) fn make_ready(&mut self, delivery: Leased) {
-        let (id, bytes) = (delivery.subscription, delivery.body.len());
-        let entry = self.entries.entry(id).or_default();
-        entry.ready.push_back(delivery);
+        let id = delivery.subscription;
         self.ready += 1;
-        self.bytes += bytes;
-        if !std::mem::replace(&mut entry.queued, true) {
+        self.bytes += delivery.body.len();
+        self.hosts.add(host(&delivery));
+        self.entries.entry(id).or_default().ready.push_back(delivery);
+        self.stand_in_turn(id);
+    }
+
+    /// Has a subscription get its turn, if it has something ready and nothing holds it back.
+    pub(super) fn stand_in_turn(&mut self, id: SubscriptionId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.takes_turns() && !std::mem::replace(&mut entry.queued, true) {
             self.turns.push_back(id);
         }
+    }
+
+    /// Whether a delivery that was leased would only wait behind others for the same host.
+    pub(super) fn is_crowded_out(&self, delivery: &Leased) -> bool {
+        let bound = self.limits.per_host();
+        let is_new = || self.entries.get(&delivery.subscription).is_none_or(|entry| entry.held() == 0);
+        self.hosts.ready(host(delivery)) >= bound && self.hosts.taken(host(delivery)) >= bound && is_new()
     }
 
     /// Begins what may begin, one delivery of each subscription at a time, until `tries` subscriptions in a row may
@@ -36,7 +58,7 @@ impl Board {
             in_vain = if start.is_some() { 0 } else { in_vain + 1 };
             starts.extend(start);
             if let Some(entry) = self.entries.get_mut(&id) {
-                entry.queued = !entry.ready.is_empty();
+                entry.queued = entry.takes_turns();
                 if entry.queued {
                     self.turns.push_back(id);
                 }
@@ -48,15 +70,25 @@ impl Board {
     /// Begins the next ready delivery of a subscription, if there is one and it may.
     pub(super) fn begin(&mut self, id: SubscriptionId, now: Timestamp) -> Option<Start> {
         self.put_back_late(id, now);
-        let entry = self.entries.get(&id)?;
-        let authority = entry.ready.front()?.url.url().authority();
-        let host = self.hosts.get_key_value(authority);
-        let taken = host.map_or(0, |(_, taken)| *taken);
-        let claim = Claim { health: entry.health, own: entry.under_way.len(), host: taken };
+        let entry = self.entries.get_mut(&id)?;
+        if entry.held_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let host = host(entry.ready.front()?);
+        let own = entry.under_way.len();
+        let claim = Claim { health: entry.health, own, host: self.hosts.taken(host) };
         if !self.open || !self.limits.may_begin(self.load, claim) {
             return None;
         }
-        let host = host.map_or_else(|| Arc::from(authority), |(host, _)| host.clone());
+        match entry.pace.turn(own, self.limits.per_subscription, now) {
+            Turn::Now => entry.pace.began(now),
+            Turn::Full => return None,
+            Turn::At(time) => {
+                self.hold(id, Some(time));
+                return None;
+            }
+        }
+        let host = self.hosts.take(host);
         let number = self.next_number();
         let (abort, registration) = AbortHandle::new_pair();
         let delivery = self.change(id, |entry| {
@@ -65,7 +97,6 @@ impl Board {
             Some(delivery)
         })??;
         self.ready -= 1;
-        *self.hosts.entry(host.clone()).or_default() += 1;
         Some(Start { delivery, registration, seat: Seat { subscription: id, host, number } })
     }
 
@@ -77,12 +108,7 @@ impl Board {
 
     /// Frees a place. Returns whether its subscription was recalled in the meantime.
     pub(super) fn vacate(&mut self, seat: &Seat) -> bool {
-        if let Some(taken) = self.hosts.get_mut(&seat.host) {
-            *taken -= 1;
-            if *taken == 0 {
-                self.hosts.remove(&seat.host);
-            }
-        }
+        self.hosts.free(&seat.host);
         let flight = self.change(seat.subscription, |entry| {
             let index = entry.under_way.iter().position(|flight| flight.number == seat.number)?;
             Some(entry.under_way.swap_remove(index))
@@ -125,10 +151,16 @@ impl Board {
     }
 
     /// Whether a subscription might be leased something now.
-    pub(super) fn has_room(&self, id: &SubscriptionId) -> bool {
+    pub(super) fn has_room(&self, id: &SubscriptionId, now: Timestamp) -> bool {
         let ahead = self.ahead();
-        let room = |entry: &Entry| self.limits.may_hold(self.load, entry.health, ahead) > entry.held();
-        self.entries.get(id).is_none_or(room)
+        self.entries.get(id).is_none_or(|entry| self.may_hold(entry, ahead, now) > entry.held())
+    }
+
+    /// How many deliveries a subscription may hold, so that they can soon begin: well before their leases end.
+    pub(super) fn may_hold(&self, entry: &Entry, ahead: usize, now: Timestamp) -> usize {
+        let soon = SOON.min(self.timeout / 2);
+        let paced = entry.under_way.len().saturating_add(entry.pace.may_hold(soon, now));
+        self.limits.may_hold(self.load, entry.health, ahead).min(paced)
     }
 
     /// What a verdict says about the receiver.
@@ -178,6 +210,7 @@ impl Board {
     fn no_longer_ready(&mut self, delivery: &Leased) {
         self.ready -= 1;
         self.bytes -= delivery.body.len();
+        self.hosts.remove(host(delivery));
         self.release(delivery);
     }
 
@@ -191,7 +224,8 @@ impl Board {
     }
 
     pub(super) fn forget_if_idle(&mut self, id: SubscriptionId) {
-        if self.entries.get(&id).is_some_and(|entry| entry.is_idle()) {
+        if self.entries.get(&id).is_some_and(|entry| entry.is_idle() && entry.pace.is_blank()) {
+            self.hold(id, None);
             self.entries.remove(&id);
         }
     }

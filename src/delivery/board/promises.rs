@@ -9,14 +9,13 @@ use crate::model::{SubscriptionId, Timestamp};
 impl Board {
     /// Promises room for one more delivery, with a body of so many bytes, if it could be leased just as well. The number must
     /// be given to [`Board::keep`] or [`Board::withdraw`].
-    pub fn promise(&mut self, id: SubscriptionId, bytes: usize) -> Option<u64> {
+    pub fn promise(&mut self, id: SubscriptionId, bytes: usize, now: Timestamp) -> Option<u64> {
         let fits = self.bytes.saturating_add(bytes) <= self.limits.memory;
         if !self.open || !fits || self.limits.free(self.load) == 0 || self.is_behind() {
             return None;
         }
-        let ahead = self.ahead();
-        let (health, held) = self.entries.get(&id).map_or_else(Default::default, |entry| (entry.health, entry.held()));
-        if health == Health::Failing || held >= self.limits.may_hold(self.load, health, ahead) {
+        let fails = self.entries.get(&id).is_some_and(|entry| entry.health == Health::Failing);
+        if fails || !self.has_room(&id, now) {
             return None;
         }
         let number = self.next_number();

@@ -60,10 +60,15 @@ fn batch(deliveries: Vec<Leased>) -> LeaseBatch {
     LeaseBatch { deliveries, ..LeaseBatch::default() }
 }
 
-fn outcome(start: &Start, verdict: Verdict) -> Outcome {
+fn outcome(start: &Start, verdict: Verdict) -> Settled {
     let attempt =
         Attempt { started: now(), duration: Duration::ZERO, status: None, error: None, response: String::new() };
-    Outcome::of(&start.delivery, Some(attempt), verdict)
+    let sign = match verdict {
+        Verdict::Delivered | Verdict::Refused | Verdict::Pause => Sign::Took(Duration::ZERO),
+        Verdict::Retry(_) | Verdict::Failed => Sign::Failed,
+        Verdict::Release => Sign::Nothing,
+    };
+    Settled { outcome: Outcome::of(&start.delivery, Some(attempt), verdict), sign }
 }
 
 /// The jobs so far: verdicts of outcomes, by the first byte of the delivery's id.
@@ -227,7 +232,7 @@ fn subscriptions_that_hold_nothing_are_forgotten_unless_they_fail() {
         let request = plan(&mut board);
         let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
         board.settle(&start.seat, Some(outcome(&start, verdict)), now());
-        assert_eq!((board.entries.len(), board.hosts.len(), board.load.taken), (kept, 0, 0), "{verdict:?}");
+        assert_eq!((board.entries.len(), board.hosts.is_empty(), board.load.taken), (kept, true, 0), "{verdict:?}");
     }
 }
 
@@ -239,7 +244,7 @@ fn born(number: u8, bytes: usize) -> Leased {
 #[test]
 fn what_was_promised_room_begins_without_being_leased() {
     let (mut board, mut jobs) = board(64);
-    let number = board.promise(subscription(1), 10).unwrap();
+    let number = board.promise(subscription(1), 10, now()).unwrap();
     let start = board.keep(number, born(1, 10), now()).unwrap();
     assert!(!board.has_promised());
     board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
@@ -250,32 +255,32 @@ fn what_was_promised_room_begins_without_being_leased() {
 #[test]
 fn promises_count_as_what_is_held() {
     let (mut board, _jobs) = board(64);
-    let numbers: Vec<_> = std::iter::from_fn(|| board.promise(subscription(1), 1)).collect();
+    let numbers: Vec<_> = std::iter::from_fn(|| board.promise(subscription(1), 1, now())).collect();
     assert_eq!(numbers.len(), 2, "it is not known whether the receiver answers");
     assert_eq!(plan(&mut board).busy[&subscription(1)], 0);
     board.withdraw(subscription(1), numbers[0]);
-    assert!(board.promise(subscription(1), 1).is_some());
+    assert!(board.promise(subscription(1), 1, now()).is_some());
 }
 
 #[test]
 fn a_promise_does_not_outlive_a_recall() {
     let (mut board, mut jobs) = board(64);
-    let number = board.promise(subscription(1), 10).unwrap();
+    let number = board.promise(subscription(1), 10, now()).unwrap();
     board.recall(subscription(1));
     assert!(board.keep(number, born(1, 10), now()).is_none());
     assert_eq!(recorded(&mut jobs), [(1, Verdict::Release)]);
     assert_eq!((board.entries.len(), board.bytes, board.promised), (0, 0, 0));
     // What was committed afterwards knows the new receiver.
-    let number = board.promise(subscription(1), 10).unwrap();
+    let number = board.promise(subscription(1), 10, now()).unwrap();
     assert!(board.keep(number, born(2, 10), now()).is_some());
 }
 
 #[test]
 fn a_closed_board_promises_nothing_and_puts_back_what_it_had_promised() {
     let (mut board, mut jobs) = board(64);
-    let number = board.promise(subscription(1), 10).unwrap();
+    let number = board.promise(subscription(1), 10, now()).unwrap();
     board.close();
-    assert!(board.promise(subscription(2), 10).is_none());
+    assert!(board.promise(subscription(2), 10, now()).is_none());
     assert!(board.has_promised());
     assert!(board.keep(number, born(1, 10), now()).is_none());
     assert!(!board.has_promised());
@@ -285,24 +290,24 @@ fn a_closed_board_promises_nothing_and_puts_back_what_it_had_promised() {
 #[test]
 fn a_failing_receiver_is_promised_nothing() {
     let (mut board, _jobs) = board(64);
-    let number = board.promise(subscription(1), 10).unwrap();
+    let number = board.promise(subscription(1), 10, now()).unwrap();
     let start = board.keep(number, born(1, 10), now()).unwrap();
     board.settle(&start.seat, Some(outcome(&start, Verdict::Retry(Timestamp::MAX))), now());
-    assert!(board.promise(subscription(1), 10).is_none());
-    assert!(board.promise(subscription(2), 10).is_some());
+    assert!(board.promise(subscription(1), 10, now()).is_none());
+    assert!(board.promise(subscription(2), 10, now()).is_some());
 }
 
 #[test]
 fn no_more_bytes_are_held_than_there_is_memory_for() {
     let (mut board, _jobs) = board(64);
-    let number = board.promise(subscription(1), MEMORY - 1).unwrap();
-    assert!(board.promise(subscription(2), 2).is_none());
-    assert!(board.promise(subscription(2), 1).is_some());
+    let number = board.promise(subscription(1), MEMORY - 1, now()).unwrap();
+    assert!(board.promise(subscription(2), 2, now()).is_none());
+    assert!(board.promise(subscription(2), 1, now()).is_some());
     assert!(board.plan(now(), lease(), now()).is_none(), "nor is anything leased");
     let start = board.keep(number, born(1, MEMORY - 1), now()).unwrap();
-    assert!(board.promise(subscription(2), 2).is_none(), "it is under way");
+    assert!(board.promise(subscription(2), 2, now()).is_none(), "it is under way");
     assert!(board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now()).lease);
-    assert!(board.promise(subscription(2), MEMORY - 1).is_some());
+    assert!(board.promise(subscription(2), MEMORY - 1, now()).is_some());
 }
 
 #[test]
@@ -321,9 +326,66 @@ fn what_waits_for_a_place_is_counted_until_it_is_put_back() {
 #[test]
 fn no_place_means_no_promise() {
     let (mut board, _jobs) = board(1);
-    let number = board.promise(subscription(1), 1).unwrap();
+    let number = board.promise(subscription(1), 1, now()).unwrap();
     let start = board.keep(number, born(1, 1), now()).unwrap();
-    assert!(board.promise(subscription(2), 1).is_none());
+    assert!(board.promise(subscription(2), 1, now()).is_none());
     board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
-    assert!(board.promise(subscription(2), 1).is_some());
+    assert!(board.promise(subscription(2), 1, now()).is_some());
+}
+
+/// How a receiver ends an attempt that has too much to do.
+fn refused(start: &Start, wait: Duration) -> Settled {
+    Settled { sign: Sign::Refused(wait), ..outcome(start, Verdict::Retry(Timestamp::MAX)) }
+}
+
+#[test]
+fn what_a_pace_holds_back_goes_on_by_itself_and_does_not_outlive_its_lease() {
+    for late in [false, true] {
+        let (mut board, mut jobs) = board(64);
+        let request = plan(&mut board);
+        let deliveries = (1..=3).map(|number| leased(number, subscription(1))).collect();
+        let starts = board.accept(batch(deliveries), &request).starts;
+        assert_eq!((starts.len(), board.next_turn()), (2, None));
+        let wait = Duration::from_secs(if late { 60 } else { 10 });
+        for start in &starts {
+            assert!(board.settle(&start.seat, Some(refused(start, wait)), now()).starts.is_empty());
+        }
+        let time = after(now(), wait);
+        assert_eq!(board.next_turn(), Some(time));
+        assert!(board.promise(subscription(1), 1, now()).is_none());
+        assert_eq!(plan(&mut board).busy[&subscription(1)], 0);
+        recorded(&mut jobs);
+        if late {
+            // By then it could outlast its lease.
+            assert!(board.round(after(now(), TIMEOUT + Duration::from_millis(1))).is_empty());
+            assert_eq!(recorded(&mut jobs), [(3, Verdict::Release)]);
+            assert!(board.go_on(time).starts.is_empty());
+            assert!(board.plan(time, lease(), time).is_some_and(|request| request.busy[&subscription(1)] == 1));
+        } else {
+            assert!(board.go_on(after(now(), Duration::from_millis(9999))).starts.is_empty());
+            assert_eq!(board.go_on(time).starts.len(), 1);
+        }
+        assert_eq!(board.next_turn(), None);
+    }
+}
+
+#[test]
+fn what_would_only_wait_for_a_crowded_host_is_put_back() {
+    // Six of the places are for one host.
+    let (mut board, mut jobs) = board(8);
+    let request = plan(&mut board);
+    let deliveries = (1..=14).map(|number| leased(number, subscription(number))).collect();
+    let starts = board.accept(batch(deliveries), &request).starts;
+    assert_eq!((starts.len(), board.ready), (6, 8));
+    assert!(board.plan(now(), lease(), now()).is_none(), "there is enough for that host");
+
+    // Now and then it is looked past them.
+    let later = after(now(), NOW_AND_THEN);
+    let request = board.plan(later, lease(), after(later, 2 * TIMEOUT)).unwrap();
+    assert_eq!(request.limit, 8);
+    let elsewhere = Leased { url: "http://elsewhere.example/".parse().unwrap(), ..leased(16, subscription(16)) };
+    let starts = board.accept(batch(vec![leased(15, subscription(15)), elsewhere]), &request).starts;
+    assert_eq!(starts.iter().map(|start| start.delivery.subscription).collect::<Vec<_>>(), [subscription(16)]);
+    assert_eq!(recorded(&mut jobs), [(15, Verdict::Release)]);
+    assert_eq!(board.held_back(later).hosts, HashSet::from(["receiver.example".to_owned()]));
 }

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::deliveries::{lane, lease, log, merge, outbox, replay};
+use super::deliveries::{lane, lease, line, log, merge, outbox, replay};
 use super::leads::rows;
 use super::{
     deliveries, migrate, oauth, passwords, purge, secrets, sessions, sites, statements, subscriptions, throttle, tokens,
@@ -51,6 +51,11 @@ fn leasing_reads_only_what_is_due() {
         lease::FIRST_DUE,
         "SEARCH deliveries USING COVERING INDEX deliveries_due (subscription_id=? AND due_at>?)",
     );
+}
+
+#[test]
+fn who_stands_in_line_is_found_without_looking_at_the_others() {
+    assert_led_by(line::WAITING, "SEARCH s USING INDEX subscriptions_due (next_due_at<?)");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod access;
 mod bad_input;
 mod bursts;
+mod health;
 mod idempotency;
 mod leads;
 mod outage;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use leadgate::delivery::Policy;
+use leadgate::model::time::after;
 
 use super::world::World;
 use crate::harness::on_every_engine;
@@ -16,6 +17,8 @@ on_every_engine!(
     hundreds_of_hanging_receivers_do_not_delay_another,
     receivers_that_time_out_take_turns_in_a_quarter_of_the_places,
     a_backlog_of_many_subscriptions_is_served_with_few_places,
+    a_host_with_many_subscriptions_that_hang_leaves_places_and_turns_to_another_host,
+    some_dead_some_slow_and_one_with_a_long_backlog_keep_nobody_from_their_turns,
 );
 
 async fn a_subscription_has_at_most_sixteen_requests_under_way() {
@@ -169,4 +172,92 @@ async fn a_backlog_of_many_subscriptions_is_served_with_few_places() {
     }
     world.until("all are delivered", |counts| counts.delivered == 200).await;
     receiver.assert_quiet();
+}
+
+/// More of them are due than there are places, and they stand in line before the other one.
+async fn a_host_with_many_subscriptions_that_hang_leaves_places_and_turns_to_another_host() {
+    let mut world = World::still(&["127.0.0.0/8"], &[]).await;
+    world.policy = Policy { max_in_flight: 16, ..Policy::default() };
+    let (mut big, mut small) = (Receiver::start().await, Receiver::start().await);
+    for number in 0..60 {
+        let subscriber = world.subscriber(&big.url(&format!("/{number}"))).await;
+        world.lead(subscriber).await;
+    }
+    let other = world.subscriber(&small.url("/")).await;
+    world.lead(other).await;
+    world.run();
+    let mut held = Vec::new();
+    for _ in 0..12 {
+        held.push(big.next().await);
+    }
+    // Each second the driver looks on in the line, as far as there are places in all.
+    let mut seconds = 0;
+    let arrival = loop {
+        if let Some(arrival) = small.waiting() {
+            break arrival;
+        }
+        assert!(seconds < 14, "the other one has no turn");
+        let now = world.clock.advance(Duration::from_secs(1));
+        world.clock.awaited(after(now, Duration::from_secs(1))).await;
+        seconds += 1;
+    };
+    arrival.answer(Reply::status(200));
+    world.until("it is delivered", |counts| counts.delivered == 1 && counts.in_flight == 12).await;
+    assert_eq!(world.oldest_due().await, Duration::ZERO, "the gateway is not stuck");
+
+    // What comes new for the other one does not even stand in line.
+    for delivered in 2..=20 {
+        world.lead(other).await;
+        small.answer(Reply::status(200)).await;
+        world.until("it is delivered", |counts| counts.delivered == delivered).await;
+    }
+    big.assert_quiet();
+}
+
+/// All at once: whoever is well is served as if the others were not there, and the long backlog takes turns with new leads.
+async fn some_dead_some_slow_and_one_with_a_long_backlog_keep_nobody_from_their_turns() {
+    let mut world = World::still(&["127.0.0.0/8"], &[]).await;
+    world.policy = Policy { max_in_flight: 32, max_per_subscription: 4, ..Policy::default() };
+    let (mut dead, mut slow) = (Receiver::start().await, Receiver::start().await);
+    let (mut busy, mut healthy) = (Receiver::start().await, Receiver::start().await);
+    let long = world.subscriber(&busy.url("/")).await;
+    for _ in 0..200 {
+        world.lead(long).await;
+    }
+    for number in 0..5 {
+        for receiver in [&dead, &slow] {
+            let subscriber = world.subscriber(&receiver.url(&format!("/{number}"))).await;
+            for _ in 0..10 {
+                world.lead(subscriber).await;
+            }
+        }
+    }
+    let mut others = Vec::new();
+    for number in 0..10 {
+        let subscriber = world.subscriber(&healthy.url(&format!("/{number}"))).await;
+        world.lead(subscriber).await;
+        others.push(subscriber);
+    }
+    world.run();
+    // One receiver never answers, another one answers everything with 500 as soon as it is sent; the backlog's answers one for
+    // each that the healthy ones have answered.
+    let mut held = Vec::new();
+    let mut answered = 0;
+    while answered < 30 {
+        tokio::select! {
+            biased;
+            arrival = healthy.next() => {
+                arrival.answer(Reply::status(200));
+                if answered < 20 {
+                    world.lead(others[answered % 10]).await;
+                }
+                answered += 1;
+                busy.answer(Reply::status(200)).await;
+            }
+            arrival = dead.next() => arrival.answer(Reply::status(500)),
+            arrival = slow.next() => held.push(arrival),
+        }
+    }
+    let counts = world.until("all of the healthy ones are delivered", |counts| counts.delivered == 60).await;
+    assert!(counts.in_flight <= 32 && held.len() <= 20);
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leadgate::delivery::{Counts, DeliveryStats, Driver, DriverParts, Policy};
+use leadgate::domain::health::{is_alive, oldest_due};
 use leadgate::egress::{Client, Guard};
 use leadgate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, State};
 use leadgate::model::lead::{LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
 use leadgate::model::seal::Keyring;
 use leadgate::model::subscription::secret_context;
+use leadgate::model::vitals::Vitals;
 use leadgate::model::{ChangeId, Clock, DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId, Timestamp};
 use leadgate::store::{NewPartner, NewSite, NewSubscription, Purpose, Replaced, SharedStore};
 use serde_json::{Value, json};
@@ -36,6 +38,7 @@ pub struct World {
 
 struct Running {
     stats: Arc<DeliveryStats>,
+    vitals: Arc<dyn Vitals>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -107,18 +110,34 @@ impl World {
 
     /// Starts a driver. It replaces the one before, which goes on if it was not stopped.
     pub fn run(&mut self) {
-        let driver = Driver::new(DriverParts {
+        let driver = self.idle_driver();
+        let (stats, vitals) = (driver.stats(), driver.vitals());
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(driver.run(shutdown.clone()));
+        self.driver = Some(Running { stats, vitals, shutdown, task });
+    }
+
+    /// How long something that could be sent has been waiting.
+    pub async fn oldest_due(&self) -> Duration {
+        let driver = self.driver.as_ref().expect("a driver runs");
+        oldest_due(&*self.store, &*driver.vitals, self.clock.now()).await.unwrap()
+    }
+
+    /// Whether the driver makes its rounds.
+    pub fn is_alive(&self) -> bool {
+        is_alive(&*self.driver.as_ref().expect("a driver runs").vitals, &*self.clock)
+    }
+
+    /// A driver that makes no rounds.
+    pub fn idle_driver(&self) -> Driver {
+        Driver::new(DriverParts {
             store: self.store.clone(),
             keys: self.keys.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             client: Client::new(self.guard.clone()).expect("a client"),
             policy: self.policy.clone(),
-        });
-        let stats = driver.stats();
-        let shutdown = CancellationToken::new();
-        let task = tokio::spawn(driver.run(shutdown.clone()));
-        self.driver = Some(Running { stats, shutdown, task });
+        })
     }
 
     /// Tells the driver to stop. The result completes when it has.

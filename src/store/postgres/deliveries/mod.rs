@@ -11,6 +11,7 @@ pub(super) mod due;
 mod finish;
 pub(super) mod lane;
 pub(super) mod lease;
+pub(super) mod line;
 pub(super) mod log;
 pub(super) mod merge;
 pub(super) mod outbox;
@@ -23,7 +24,9 @@ use async_trait::async_trait;
 use super::PostgresStore;
 use super::transaction::Durability::Full;
 use super::transaction::{snapshot, write};
-use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
+use crate::model::delivery::{
+    Delivery, DeliveryDetails, DeliveryFilter, InLine, LeaseBatch, LeaseRequest, Outcome, Replay,
+};
 use crate::model::{DeliveryId, LeadId, SiteId, SubscriptionId, Timestamp};
 use crate::store::{Deliveries, Result};
 
@@ -34,6 +37,10 @@ const OUTCOMES: usize = 250;
 impl Deliveries for PostgresStore {
     async fn lease_due(&self, request: LeaseRequest) -> Result<LeaseBatch> {
         write!(self, tx => lease::lease_due(&tx, &request))
+    }
+
+    async fn in_line(&self, now: Timestamp, limit: usize) -> Result<Vec<InLine>> {
+        line::in_line(&self.database.read().await?, now, limit).await
     }
 
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {

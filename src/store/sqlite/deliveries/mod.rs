@@ -2,6 +2,7 @@
 
 pub(super) mod lane;
 pub(super) mod lease;
+pub(super) mod line;
 pub(super) mod log;
 pub(super) mod merge;
 pub(super) mod outbox;
@@ -13,7 +14,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::writer::Durability::{Full, Relaxed};
 use super::{SqliteStore, recalls};
-use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
+use crate::model::delivery::{
+    Delivery, DeliveryDetails, DeliveryFilter, InLine, LeaseBatch, LeaseRequest, Outcome, Replay,
+};
 use crate::model::{DeliveryId, LeadId, SubscriptionId, Timestamp};
 use crate::store::{Deliveries, Result};
 
@@ -25,6 +28,10 @@ impl Deliveries for SqliteStore {
             lease::lease_due(tx, request)
         })
         .await
+    }
+
+    async fn in_line(&self, now: Timestamp, limit: usize) -> Result<Vec<InLine>> {
+        self.read(move |db| line::in_line(db, now, limit)).await
     }
 
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {
