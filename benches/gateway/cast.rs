@@ -132,6 +132,7 @@ impl Cast {
             secret: secret.hash(),
             redirect_uris: vec![CALLBACK.parse().expect("a URI")],
             echo: true,
+            require_pkce: false,
             created,
         };
         store.add_partner(partner).await.expect("a partner");

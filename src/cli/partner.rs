@@ -1,12 +1,12 @@
 //! `leadgate partner`: integration partners. A client secret is printed once, when it is made.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::arguments::display_name;
 use super::error::CliError;
 use super::output::Output;
-use crate::domain::admin::{Admin, PartnerCredentials};
+use crate::domain::admin::{Admin, PartnerCredentials, Wishes};
 use crate::model::partner::{Partner, RedirectUri, Slug};
 
 #[derive(Debug, Subcommand)]
@@ -24,9 +24,20 @@ pub enum PartnerCommand {
         /// Do not send the partner the changes that it made itself
         #[arg(long)]
         no_echo: bool,
+        /// Refuse its authorization requests that carry no PKCE challenge
+        #[arg(long)]
+        require_pkce: bool,
     },
     /// List all partners
     List,
+    /// Change how a partner is dealt with
+    Set {
+        /// The partner
+        slug: Slug,
+        /// Whether its authorization requests must carry a PKCE challenge
+        #[arg(long, value_name = "SWITCH")]
+        require_pkce: Switch,
+    },
     /// Make a new client secret, shown once; the old one is worthless at once
     RotateSecret {
         /// The partner
@@ -39,14 +50,29 @@ pub enum PartnerCommand {
     },
 }
 
+/// A wish that is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
 impl PartnerCommand {
     pub async fn run(self, admin: &Admin, output: &Output) -> Result<(), CliError> {
         match self {
-            PartnerCommand::Add { slug, name, redirect_uris, no_echo } => {
-                let made = admin.add_partner(slug, name, redirect_uris, !no_echo).await?;
+            PartnerCommand::Add { slug, name, redirect_uris, no_echo, require_pkce } => {
+                let wishes = Wishes { echo: !no_echo, require_pkce };
+                let made = admin.add_partner(slug, name, redirect_uris, wishes).await?;
                 show_once(&made, "Added", output)
             }
             PartnerCommand::List => list(&admin.partners().await?, output),
+            PartnerCommand::Set { slug, require_pkce } => {
+                let required = require_pkce == Switch::On;
+                admin.set_partner_pkce(&slug, required).await?;
+                let now = if required { "must use PKCE from now on" } else { "may do without PKCE from now on" };
+                let document = json!({ "slug": slug.as_str(), "require_pkce": required });
+                output.show(&document, format!("{slug} {now}."))
+            }
             PartnerCommand::RotateSecret { slug } => {
                 show_once(&admin.rotate_partner_secret(&slug).await?, "Made a new secret for", output)
             }
@@ -72,6 +98,7 @@ fn document(partner: &Partner) -> Value {
         "client_id": partner.client_id.as_str(),
         "redirect_uris": uris,
         "echo": partner.echo,
+        "require_pkce": partner.require_pkce,
         "created": partner.created.to_string(),
     })
 }
@@ -79,11 +106,12 @@ fn document(partner: &Partner) -> Value {
 fn list(partners: &[Partner], output: &Output) -> Result<(), CliError> {
     let row = |partner: &Partner| {
         let uris: Vec<_> = partner.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let echo = if partner.echo { "yes" } else { "no" };
-        let id = partner.client_id.as_str();
-        vec![partner.slug.to_string(), partner.name.clone(), id.to_owned(), echo.to_owned(), uris.join(" ")]
+        let echo = if partner.echo { "yes" } else { "no" }.to_owned();
+        let pkce = if partner.require_pkce { "required" } else { "optional" }.to_owned();
+        let id = partner.client_id.as_str().to_owned();
+        vec![partner.slug.to_string(), partner.name.clone(), id, echo, pkce, uris.join(" ")]
     };
     let rows: Vec<_> = partners.iter().map(row).collect();
-    let heads = ["SLUG", "NAME", "CLIENT_ID", "ECHO", "REDIRECT URIS"];
+    let heads = ["SLUG", "NAME", "CLIENT_ID", "ECHO", "PKCE", "REDIRECT URIS"];
     output.list(partners.iter().map(document).collect(), &heads, &rows, "There are no partners yet.")
 }

@@ -24,6 +24,8 @@ pub struct Partner {
     pub redirect_uris: Vec<RedirectUri>,
     /// Whether it is sent the changes that it made itself.
     pub echo: bool,
+    /// Whether its authorization requests must carry a PKCE challenge (RFC 9700 §2.1.1).
+    pub require_pkce: bool,
     /// When it was added.
     pub created: Timestamp,
 }

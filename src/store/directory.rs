@@ -99,6 +99,8 @@ pub trait Directory: Send + Sync {
     async fn partner_by_client_id(&self, client_id: &ClientId) -> Result<Option<Partner>>;
     /// Gives a partner another secret. Its tokens live on.
     async fn set_partner_secret(&self, slug: &Slug, secret: Hashed<Credential>) -> Result<Removed>;
+    /// Says whether a partner's authorization requests must carry a PKCE challenge.
+    async fn set_partner_pkce(&self, slug: &Slug, require_pkce: bool) -> Result<Removed>;
     /// Removes a partner at `now`: its grants and tokens end, its subscriptions and what waits for them are cancelled.
     async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed>;
 

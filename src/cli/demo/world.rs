@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
-use crate::domain::admin::{Admin, PartnerCredentials, SourceCredentials};
+use crate::domain::admin::{Admin, PartnerCredentials, SourceCredentials, Wishes};
 use crate::domain::new_password::NewPassword;
 use crate::domain::passwords::hash_password;
 use crate::model::person::Email;
@@ -41,7 +41,7 @@ impl World {
         }
         let callback = format!("{sample_url}/callback").parse().expect("a redirect URI");
         let slug = "sample".parse().expect("a slug");
-        let partner = admin.add_partner(slug, "Sample Partner".to_owned(), vec![callback], true).await?;
+        let partner = admin.add_partner(slug, "Sample Partner".to_owned(), vec![callback], Wishes::default()).await?;
         let source = admin.add_source("demo-crm".parse().expect("a user name"), Reach::All).await?;
         let (gateway_url, sample_url) = (gateway_url.to_owned(), sample_url.to_owned());
         Ok(Self { gateway_url, sample_url, partner, source, password, sites })

@@ -15,7 +15,7 @@ use crate::store::{SharedStore, StoreError};
 
 pub use directory::OwnedSite;
 pub use invitations::Invitation;
-pub use partners::{PartnerCredentials, SourceCredentials};
+pub use partners::{PartnerCredentials, SourceCredentials, Wishes};
 
 /// The operator's verbs. They need no keys, and the network only for mail.
 #[derive(Clone)]

@@ -19,6 +19,22 @@ pub struct PartnerCredentials {
     pub client_secret: Plain<Credential>,
 }
 
+/// How a partner is dealt with.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes {
+    /// It is sent the changes that it made itself, too.
+    pub echo: bool,
+    /// Its authorization requests must carry a PKCE challenge.
+    pub require_pkce: bool,
+}
+
+impl Default for Wishes {
+    /// Every change is sent, and PKCE is the partner's choice.
+    fn default() -> Self {
+        Self { echo: true, require_pkce: false }
+    }
+}
+
 /// What a source needs to know, once.
 #[derive(Debug)]
 pub struct SourceCredentials {
@@ -29,13 +45,13 @@ pub struct SourceCredentials {
 }
 
 impl Admin {
-    /// Adds a partner. Without `echo` it is not sent the changes that it made itself.
+    /// Adds a partner.
     pub async fn add_partner(
         &self,
         slug: Slug,
         name: String,
         redirect_uris: Vec<RedirectUri>,
-        echo: bool,
+        wishes: Wishes,
     ) -> Result<PartnerCredentials> {
         let client_secret = Plain::generate(&*self.entropy);
         let partner = Partner {
@@ -45,7 +61,8 @@ impl Admin {
             client_id: ClientId::generate(&*self.entropy),
             secret: client_secret.hash(),
             redirect_uris,
-            echo,
+            echo: wishes.echo,
+            require_pkce: wishes.require_pkce,
             created: self.clock.now(),
         };
         let client_id = partner.client_id.clone();
@@ -67,6 +84,13 @@ impl Admin {
         let client_secret = Plain::generate(&*self.entropy);
         found(self.store.set_partner_secret(slug, client_secret.hash()).await?, missing)?;
         Ok(PartnerCredentials { slug: partner.slug, client_id: partner.client_id, client_secret })
+    }
+
+    /// Says whether a partner's authorization requests must carry a PKCE challenge, from the next one on. Users who have one
+    /// without before them cannot approve it any more.
+    pub async fn set_partner_pkce(&self, slug: &Slug, require_pkce: bool) -> Result<()> {
+        let set = self.store.set_partner_pkce(slug, require_pkce).await?;
+        found(set, || AdminError::NoSuchPartner(slug.clone()))
     }
 
     /// Removes a partner, its tokens and its subscriptions.

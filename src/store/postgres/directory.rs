@@ -79,6 +79,10 @@ impl Directory for PostgresStore {
         write!(self, Full, tx => partners::set_secret(&tx, slug, &secret))
     }
 
+    async fn set_partner_pkce(&self, slug: &Slug, require_pkce: bool) -> Result<Removed> {
+        write!(self, Full, tx => partners::set_pkce(&tx, slug, require_pkce))
+    }
+
     async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {
         write!(self, Full, tx => partners::remove(&tx, slug, now))
     }

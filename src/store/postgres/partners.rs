@@ -21,6 +21,7 @@ fn partner(row: &Row) -> RowResult<Partner> {
         secret: row.try_get("secret")?,
         redirect_uris: Vec::new(),
         echo: row.try_get("echo")?,
+        require_pkce: row.try_get("require_pkce")?,
         created: at(row, "created_at")?,
     })
 }
@@ -41,8 +42,8 @@ async fn find(db: &Db, sql: &str, params: Params<'_>) -> Result<Option<Partner>>
 pub(super) async fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
     let added = tx
         .run(
-            "INSERT INTO partners (id, slug, name, client_id, secret, echo, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (slug) WHERE removed_at IS NULL DO NOTHING",
+            "INSERT INTO partners (id, slug, name, client_id, secret, echo, require_pkce, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (slug) WHERE removed_at IS NULL DO NOTHING",
             params![
                 partner.id,
                 partner.slug,
@@ -50,6 +51,7 @@ pub(super) async fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
                 partner.client_id,
                 partner.secret,
                 partner.echo,
+                partner.require_pkce,
                 At(partner.created)
             ],
         )
@@ -93,6 +95,11 @@ pub(super) async fn keep(tx: &Tx, id: PartnerId) -> Result<bool> {
 pub(super) async fn set_secret(tx: &Tx, slug: &Slug, secret: &Hashed<Credential>) -> Result<Removed> {
     let sql = "UPDATE partners SET secret = $2 WHERE slug = $1 AND removed_at IS NULL";
     Ok(if tx.run(sql, params![slug, secret]).await? == 0 { Removed::NotFound } else { Removed::Yes })
+}
+
+pub(super) async fn set_pkce(tx: &Tx, slug: &Slug, require_pkce: bool) -> Result<Removed> {
+    let sql = "UPDATE partners SET require_pkce = $2 WHERE slug = $1 AND removed_at IS NULL";
+    Ok(if tx.run(sql, params![slug, require_pkce]).await? == 0 { Removed::NotFound } else { Removed::Yes })
 }
 
 pub(super) async fn remove(tx: &Tx, slug: &Slug, now: Timestamp) -> Result<Removed> {

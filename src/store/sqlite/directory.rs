@@ -82,6 +82,11 @@ impl Directory for SqliteStore {
         self.write(Full, move |tx| partners::set_secret(tx, &slug, &secret)).await
     }
 
+    async fn set_partner_pkce(&self, slug: &Slug, require_pkce: bool) -> Result<Removed> {
+        let slug = slug.clone();
+        self.write(Full, move |tx| partners::set_pkce(tx, &slug, require_pkce)).await
+    }
+
     async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {
         let slug = slug.clone();
         self.write(Full, move |tx| partners::remove(tx, &slug, now)).await

@@ -21,6 +21,7 @@ fn partner(row: &Row) -> rusqlite::Result<Partner> {
         secret: row.get("secret")?,
         redirect_uris: Vec::new(),
         echo: row.get("echo")?,
+        require_pkce: row.get("require_pkce")?,
         created: at(row, "created_at")?,
     })
 }
@@ -40,8 +41,8 @@ pub(super) fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
         return Ok(NewPartner::SlugTaken);
     }
     tx.run(
-        "INSERT INTO partners (id, slug, name, client_id, secret, echo, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO partners (id, slug, name, client_id, secret, echo, require_pkce, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             partner.id,
             partner.slug,
@@ -49,6 +50,7 @@ pub(super) fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
             partner.client_id,
             partner.secret,
             partner.echo,
+            partner.require_pkce,
             At(partner.created)
         ],
     )?;
@@ -84,6 +86,11 @@ pub(super) fn exists(db: &Connection, id: PartnerId) -> Result<bool> {
 pub(super) fn set_secret(tx: &Tx, slug: &Slug, secret: &Hashed<Credential>) -> Result<Removed> {
     let sql = "UPDATE partners SET secret = ?2 WHERE slug = ?1 AND removed_at IS NULL";
     Ok(if tx.run(sql, params![slug, secret])? == 0 { Removed::NotFound } else { Removed::Yes })
+}
+
+pub(super) fn set_pkce(tx: &Tx, slug: &Slug, require_pkce: bool) -> Result<Removed> {
+    let sql = "UPDATE partners SET require_pkce = ?2 WHERE slug = ?1 AND removed_at IS NULL";
+    Ok(if tx.run(sql, params![slug, require_pkce])? == 0 { Removed::NotFound } else { Removed::Yes })
 }
 
 pub(super) fn remove(tx: &Tx, slug: &Slug, now: Timestamp) -> Result<Removed> {

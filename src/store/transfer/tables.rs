@@ -90,7 +90,10 @@ const TABLES: [Table; 19] = [
     table!("password_links" by "t.user_id, t.kind": "user_id", "kind", "hash", "created_at", "expires_at"),
     table!("sites" by "t.site_uuid": "site_uuid", "domain", "created_at", "removed_at"),
     table!("site_owners" by "t.site_uuid, t.user_id": "site_uuid", "user_id"),
-    table!("partners" by "t.id": "id", "slug", "name", "client_id", "secret", "echo", "created_at", "removed_at"),
+    table!(
+        "partners" by "t.id": "id", "slug", "name", "client_id", "secret", "echo", "require_pkce", "created_at",
+        "removed_at",
+    ),
     table!("redirect_uris" by "t.partner_id, t.position": "partner_id", "position", "uri"),
     table!("sources" by "t.id": "id", "username", "password", "all_sites", "created_at"),
     table!("source_sites" by "t.source_id, t.site_uuid": "source_id", "site_uuid"),

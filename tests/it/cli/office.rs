@@ -191,6 +191,17 @@ fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
     assert_eq!(list[1]["redirect_uris"], json!(["https://a.example/cb?x=1", "http://b.example/"]));
     assert!(!home.says("partner list").contains(rotated["client_secret"].as_str().unwrap()));
 
+    assert_eq!((&list[0]["require_pkce"], &list[1]["require_pkce"]), (&json!(false), &json!(false)));
+    home.says("partner add zapper --name Zapper --redirect-uri https://z.example/ --require-pkce");
+    assert_eq!(home.document("partner list")[2]["require_pkce"], true);
+    assert_eq!(home.says("partner set piesync --require-pkce on"), "piesync must use PKCE from now on.\n");
+    let set = home.document("partner set zapper --require-pkce off");
+    assert_eq!(set, json!({"slug": "zapper", "require_pkce": false}));
+    let list = home.document("partner list");
+    assert_eq!((&list[1]["require_pkce"], &list[2]["require_pkce"]), (&json!(true), &json!(false)));
+    assert!(home.says("partner list").contains("required"));
+    assert_eq!(home.complains("partner set nobody --require-pkce on"), "there is no partner nobody");
+
     assert_eq!(home.complains(command), "there is already a partner piesync");
     assert_eq!(home.document("partner remove piesync"), json!({"slug": "piesync"}));
     assert_eq!(home.complains("partner remove piesync"), "there is no partner piesync");

@@ -146,6 +146,7 @@ impl Gate {
             secret: secret.hash(),
             redirect_uris: redirect_uris.iter().map(|uri| uri.parse().unwrap()).collect(),
             echo,
+            require_pkce: false,
             created: self.now(),
         };
         self.store.add_partner(partner.clone()).await.unwrap();

@@ -25,6 +25,7 @@ pub fn partner(entropy: &dyn Entropy, now: Timestamp, slug: &str) -> Partner {
         secret: Plain::<Credential>::generate(entropy).hash(),
         redirect_uris: vec![format!("https://{slug}.example/cb").parse().unwrap()],
         echo: true,
+        require_pkce: false,
         created: now,
     }
 }

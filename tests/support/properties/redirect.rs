@@ -53,6 +53,7 @@ fn partner(uri: RedirectUri) -> Partner {
         secret: Plain::received("secret").hash(),
         redirect_uris: vec![uri],
         echo: true,
+        require_pkce: false,
         created: Timestamp::UNIX_EPOCH,
     }
 }

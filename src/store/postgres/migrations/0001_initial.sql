@@ -62,6 +62,7 @@ CREATE TABLE partners (
     client_id   TEXT    COLLATE "C" NOT NULL UNIQUE,
     secret      BYTEA   NOT NULL,
     echo        BOOLEAN NOT NULL,
+    require_pkce BOOLEAN NOT NULL,
     created_at  BIGINT  NOT NULL,
     removed_at  BIGINT
 );

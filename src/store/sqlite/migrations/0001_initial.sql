@@ -60,6 +60,7 @@ CREATE TABLE partners (
     client_id   TEXT    NOT NULL UNIQUE,
     secret      BLOB    NOT NULL,
     echo        INTEGER NOT NULL,
+    require_pkce INTEGER NOT NULL,
     created_at  INTEGER NOT NULL,
     removed_at  INTEGER
 ) STRICT, WITHOUT ROWID;

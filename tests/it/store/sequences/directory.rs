@@ -38,6 +38,7 @@ pub enum Step {
     RemoveSite { site: usize },
     AddPartner { slug: usize, echo: bool },
     RotatePartner { slug: usize },
+    SetPartner { slug: usize, require_pkce: bool },
     RemovePartner { slug: usize },
     AddSource { username: usize, sites: Option<Vec<usize>> },
     RemoveSource { username: usize },
@@ -67,6 +68,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         1 => site.clone().prop_map(|site| Step::RemoveSite { site }),
         4 => (slug.clone(), any::<bool>()).prop_map(|(slug, echo)| Step::AddPartner { slug, echo }),
         1 => slug.clone().prop_map(|slug| Step::RotatePartner { slug }),
+        1 => (slug.clone(), any::<bool>()).prop_map(|(slug, require_pkce)| Step::SetPartner { slug, require_pkce }),
         1 => slug.prop_map(|slug| Step::RemovePartner { slug }),
         2 => (username.clone(), prop::option::of(some(site)))
             .prop_map(|(username, sites)| Step::AddSource { username, sites }),
@@ -125,6 +127,10 @@ impl Step {
             Step::RotatePartner { slug } => {
                 let (slug, secret) = (slug_of(*slug), Plain::<Credential>::generate(&world.entropy).hash());
                 world.both(async |store| store.set_partner_secret(&slug, secret).await).await.map(drop)
+            }
+            Step::SetPartner { slug, require_pkce } => {
+                let slug = slug_of(*slug);
+                world.both(async |store| store.set_partner_pkce(&slug, *require_pkce).await).await.map(drop)
             }
             Step::RemovePartner { slug } => {
                 let (slug, now) = (slug_of(*slug), world.now);
