@@ -9,6 +9,7 @@ use leadgate::model::{SubscriptionId, Timestamp, time};
 
 use crate::cast::{self, Cast};
 use crate::data::Data;
+use crate::lead::lead;
 
 /// Between a release and its moment: gateways ask the store each second what comes next.
 const NOTICE: Duration = Duration::from_millis(1200);
@@ -40,7 +41,7 @@ pub fn release(cast: &Cast, subscription: SubscriptionId) {
 }
 
 fn on_postgres(cast: &Cast, subscription: SubscriptionId, count: usize) -> String {
-    let (site, partner, now, lead) = (cast.site, cast.partner, millis(cast::now()), cast::lead(0).to_string());
+    let (site, partner, now, lead) = (cast.site, cast.partner, millis(cast::now()), lead(0).to_string());
     let id = format!(
         "(lpad(to_hex({now} - ({count} - n) / {PER_MILLISECOND}), 12, '0') || right(md5(random()::TEXT), 20))::UUID"
     );
@@ -63,7 +64,7 @@ fn on_postgres(cast: &Cast, subscription: SubscriptionId, count: usize) -> Strin
 fn on_sqlite(cast: &Cast, subscription: SubscriptionId, count: usize) -> String {
     let [site, partner, subscription] =
         [cast.site.as_bytes(), cast.partner.as_bytes(), subscription.as_bytes()].map(hex::encode);
-    let (now, lead) = (millis(cast::now()), cast::lead(0).to_string());
+    let (now, lead) = (millis(cast::now()), lead(0).to_string());
     let id =
         format!("CAST(unhex(printf('%012x', {now} - ({count} - n) / {PER_MILLISECOND})) || randomblob(10) AS BLOB)");
     format!(

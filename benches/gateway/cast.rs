@@ -17,7 +17,6 @@ use leadgate::model::{
     UserId, time,
 };
 use leadgate::store::{self, DatabaseUrl, NewSubscription, Purpose, SharedStore};
-use serde_json::{Value, json};
 
 use crate::data::Data;
 use crate::setup::Engine;
@@ -178,16 +177,6 @@ impl Cast {
         store.redeem_code(redemption).await.expect("a commit").expect("tokens");
         Connection { access: access.expose().to_owned(), refresh: refresh.expose().to_owned() }
     }
-}
-
-/// The `n`th lead: about one KiB, like those of real portals.
-pub fn lead(n: usize) -> Value {
-    json!({
-        "source": "Zillow", "source_details": "https://www.zillow.com/homes/", "email": format!("lead{n}@example.com"),
-        "first_name": "Ann", "last_name": format!("Number {n}"), "phone": "+1 808 555 0100",
-        "street_address": "12 Main St", "city": "Kailua", "state": "HI", "zip": "96734", "role": "Buyer",
-        "timeframe": "3-6 months", "urgency": "Warm", "tags": ["portal", "web"], "notes": "n".repeat(600),
-    })
 }
 
 fn person(email: &str) -> User {

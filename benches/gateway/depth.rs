@@ -11,18 +11,18 @@
 //! almost each change meets such a page at first, and hardly any does later; a checkpoint comes each five minutes.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use leadgate::model::SubscriptionId;
 
 use crate::backlog;
 use crate::cast::Cast;
 use crate::gateway::Nodes;
-use crate::parts::database_cpu;
 use crate::progress;
 use crate::receiver::{Receiver, per_second};
 use crate::rounds::median;
 use crate::setup::{Engine, Setup};
+use crate::spent::Spent;
 use crate::table::Table;
 
 /// Deliveries that wait, at most, while the rate is measured.
@@ -81,11 +81,6 @@ struct Measured {
     cpu: f64,
 }
 
-/// CPU time that gateways and database have used so far.
-fn cpu(setup: Setup, nodes: &Nodes) -> Duration {
-    nodes.cpu() + database_cpu(setup)
-}
-
 /// A backlog, and who receives it.
 struct Scene {
     cast: Cast,
@@ -116,17 +111,18 @@ impl Scene {
 
     /// Rate and cost at this depth.
     async fn measure(&mut self, setup: Setup, nodes: &Nodes, depth: usize) -> Measured {
-        let (mut rates, mut used) = (Vec::new(), Duration::ZERO);
+        let (mut rates, mut used) = (Vec::new(), 0.0);
         while rates.len() < WINDOWS {
             if self.waiting < WINDOW {
                 self.refill(depth);
                 backlog::release(&self.cast, self.subscription);
             }
-            let before = cpu(setup, nodes);
+            let before = Spent::by_now(setup, nodes);
             rates.push(per_second(&self.deliver(WINDOW).await[COUNTED]));
-            used += cpu(setup, nodes) - before;
+            let spent = Spent::by_now(setup, nodes).since(before);
+            used += spent.gateways + spent.database;
         }
-        let cpu = used.as_secs_f64() * 1000.0 / (WINDOWS * WINDOW) as f64;
+        let cpu = used * 1000.0 / (WINDOWS * WINDOW) as f64;
         progress(&format!("  {depth} waiting, {setup}: {rates:.0?}, CPU {cpu:.3}"));
         Measured { rate: median(rates), cpu }
     }

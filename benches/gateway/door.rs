@@ -5,6 +5,8 @@ use std::path::Path;
 use crate::cast::Cast;
 use crate::constant::Constant;
 use crate::gateway::Nodes;
+use crate::letter::Letter;
+use crate::line::Line;
 use crate::peer::Peer;
 use crate::rounds::Rounds;
 use crate::setup::Setup;
@@ -47,8 +49,9 @@ pub async fn constant(rounds: &Rounds, table: &mut Table) {
     let [rates] = alone
         .medians("a handler that returns a constant", async |_| {
             let constant = Constant::start();
-            let url = format!("http://{}/piesync/subscription/site/", constant.address);
-            [load::rate(16, move |client, _| client.get(&url).bearer_auth("token")).await]
+            let address = constant.address.clone();
+            let get = Letter::gets("/piesync/subscription/site/", "token");
+            [load::gets(get, (0..16).map(move |_| Line::to(&address))).await]
         })
         .await;
     table.note(format!(

@@ -32,6 +32,11 @@ impl Nodes {
         self.0.iter().map(|node| format!("http://{}{path}", node.address)).collect()
     }
 
+    /// The address of each node.
+    pub fn addresses(&self) -> Vec<String> {
+        self.0.iter().map(|node| node.address.clone()).collect()
+    }
+
     /// CPU time that they have used so far, all together.
     pub fn cpu(&self) -> Duration {
         self.0.iter().map(|node| machine::cpu_of(node.child.id()).expect("it runs")).sum()

@@ -1,13 +1,15 @@
-//! Callers: so many at once, each sending one request after the other, spread evenly over the gateways.
+//! Callers: so many at once, each sending one request after the other, spread evenly over the gateways. All of them are on
+//! one thread.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-
-use crate::cast::{self, Cast};
+use crate::cast::Cast;
 use crate::gateway::Nodes;
+use crate::letter::Letter;
+use crate::line::Line;
+use crate::thread;
 
 /// Meanwhile connections are made and statements are compiled: what is answered does not count.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -17,124 +19,127 @@ const COUNTED: Duration = Duration::from_millis(2000);
 
 /// Posts leads. Returns how many were accepted per second.
 pub async fn post_leads(cast: &Cast, nodes: &Nodes, callers: usize) -> f64 {
-    let urls = nodes.urls(&format!("/rest/sites/{}/leads", cast.site));
-    let password = cast.password.clone();
-    rate(callers, move |client, n| {
-        client.post(&urls[n % urls.len()]).basic_auth("portal", Some(&password)).body(cast::lead(n).to_string())
-    })
-    .await
+    let create = Letter::creates_lead(cast);
+    let posters = lines(nodes, callers).enumerate().map(move |(n, line)| Poster {
+        line,
+        create: create.clone(),
+        next: n,
+        step: callers,
+    });
+    per_second(posters).await
 }
 
-/// Posts so many leads, as fast as they are accepted.
-pub async fn post_so_many(cast: &Cast, nodes: &Nodes, callers: usize, leads: usize) {
-    let urls = Arc::new(nodes.urls(&format!("/rest/sites/{}/leads", cast.site)));
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let numbers = Arc::new(AtomicUsize::new(0));
-    let callers: Vec<_> = (0..callers)
-        .map(|_| {
-            let (client, urls, numbers) = (client.clone(), urls.clone(), numbers.clone());
-            let password = cast.password.clone();
-            tokio::spawn(async move {
-                loop {
-                    let n = numbers.fetch_add(1, Ordering::Relaxed);
-                    if n >= leads {
-                        return;
-                    }
-                    let lead = cast::lead(n).to_string();
-                    let request = client.post(&urls[n % urls.len()]).basic_auth("portal", Some(&password)).body(lead);
-                    let answer = request.send().await.expect("an answer");
-                    assert!(answer.status().is_success(), "{}", answer.status());
-                    answer.bytes().await.expect("a body");
-                }
+/// Somebody who posts each `step`th lead.
+struct Poster {
+    line: Line,
+    create: Letter,
+    next: usize,
+    step: usize,
+}
+
+impl Caller for Poster {
+    async fn call(&mut self) {
+        self.line.ask(self.create.numbered(self.next).text()).await;
+        self.next += self.step;
+    }
+}
+
+/// Posts so many leads, as fast as they are accepted, and updates each of them so many times: one change after the other.
+pub async fn post_so_many(cast: &Cast, nodes: &Nodes, callers: usize, leads: usize, updates: u8) {
+    let (create, update) = (Letter::creates_lead(cast), Letter::updates_lead(cast));
+    let lines = lines(nodes, callers);
+    thread::run(async move || {
+        let next = Rc::new(Cell::new(0));
+        let callers: Vec<_> = lines
+            .map(|line| {
+                let numbers = std::iter::from_fn({
+                    let next = next.clone();
+                    move || (next.get() < leads).then(|| next.replace(next.get() + 1))
+                });
+                tokio::task::spawn_local(post(line, create.clone(), update.clone(), numbers, updates))
             })
-        })
-        .collect();
-    for caller in callers {
-        caller.await.expect("no caller fails");
+            .collect();
+        for caller in callers {
+            caller.await.expect("no caller fails");
+        }
+    })
+    .await;
+}
+
+async fn post(
+    mut line: Line,
+    mut create: Letter,
+    mut update: Letter,
+    numbers: impl Iterator<Item = usize>,
+    updates: u8,
+) {
+    for number in numbers {
+        let answer = line.ask(create.numbered(number).text()).await;
+        let location = answer.location.expect("it says where the lead is");
+        update.identified(location.rsplit('/').next().expect("its id")).numbered(number);
+        for version in 1..=updates {
+            line.ask(update.versioned(version).text()).await;
+        }
     }
 }
 
 /// Gets the partner's subscription. Returns how many answers came per second.
 pub async fn get_subscription(cast: &Cast, nodes: &Nodes, callers: usize) -> f64 {
-    let urls = nodes.urls(&format!("/piesync/subscription/{}/", cast.site));
-    let token = cast.token.clone();
-    rate(callers, move |client, n| client.get(&urls[n % urls.len()]).bearer_auth(&token)).await
+    let get = Letter::gets(&format!("/piesync/subscription/{}/", cast.site), &cast.token);
+    gets(get, lines(nodes, callers)).await
 }
 
-/// Answers per second to the requests that `request` makes: each is given a number of its own.
-pub async fn rate<F>(callers: usize, request: F) -> f64
-where
-    F: Fn(&reqwest::Client, usize) -> reqwest::RequestBuilder + Send + Sync + 'static,
-{
-    let (request, numbers) = (Arc::new(request), Arc::new(AtomicUsize::new(0)));
-    let client = client();
-    per_second((0..callers).map(|_| Numbered {
-        client: client.clone(),
-        request: request.clone(),
-        numbers: numbers.clone(),
-    }))
-    .await
+/// Sends the same request over and over. Returns how many answers came per second.
+pub async fn gets(letter: Letter, lines: impl Iterator<Item = Line> + Send + 'static) -> f64 {
+    per_second(lines.map(move |line| Getter { line, letter: letter.clone() })).await
 }
 
-/// Sends requests that share their numbers with other callers'.
-struct Numbered<F> {
-    client: reqwest::Client,
-    request: Arc<F>,
-    numbers: Arc<AtomicUsize>,
+struct Getter {
+    line: Line,
+    letter: Letter,
 }
 
-#[async_trait]
-impl<F> Caller for Numbered<F>
-where
-    F: Fn(&reqwest::Client, usize) -> reqwest::RequestBuilder + Send + Sync + 'static,
-{
+impl Caller for Getter {
     async fn call(&mut self) {
-        let n = self.numbers.fetch_add(1, Ordering::Relaxed);
-        success((self.request)(&self.client, n)).await;
+        self.line.ask(self.letter.text()).await;
     }
 }
 
+/// A line for each caller, spread evenly over the nodes.
+fn lines(nodes: &Nodes, callers: usize) -> impl Iterator<Item = Line> + Send + 'static {
+    let addresses = nodes.addresses();
+    (0..callers).map(move |n| Line::to(&addresses[n % addresses.len()]))
+}
+
 /// Somebody who sends one request after the other.
-#[async_trait]
-pub trait Caller: Send + 'static {
+pub trait Caller: 'static {
     /// Sends the next request and waits for its answer.
     async fn call(&mut self);
 }
 
-/// A client of the gateway, with its own connections.
-pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
-}
-
-/// The body of the answer, which is a success.
-pub async fn success(request: reqwest::RequestBuilder) -> bytes::Bytes {
-    let answer = request.send().await.expect("an answer");
-    assert!(answer.status().is_success(), "{}", answer.status());
-    answer.bytes().await.expect("a body")
-}
-
 /// Answers per second that these callers get.
-pub async fn per_second(callers: impl Iterator<Item = impl Caller>) -> f64 {
-    let begin = Instant::now() + WARM_UP;
-    let end = begin + COUNTED;
-    let callers: Vec<_> = callers
-        .map(|mut caller| {
-            tokio::spawn(async move {
-                let mut counted = 0;
-                loop {
-                    caller.call().await;
-                    match Instant::now() {
-                        now if now < begin => {}
-                        now if now < end => counted += 1,
-                        _ => return counted,
-                    }
-                }
-            })
-        })
-        .collect();
-    let mut answers = 0;
-    for caller in callers {
-        answers += caller.await.expect("no caller fails");
+pub async fn per_second(callers: impl Iterator<Item = impl Caller> + Send + 'static) -> f64 {
+    let counted = thread::run(async move || {
+        let begin = Instant::now() + WARM_UP;
+        let callers: Vec<_> = callers.map(|caller| tokio::task::spawn_local(count(caller, begin))).collect();
+        let mut counted = 0;
+        for caller in callers {
+            counted += caller.await.expect("no caller fails");
+        }
+        counted
+    });
+    f64::from(counted.await) / COUNTED.as_secs_f64()
+}
+
+/// How many answers come in the time that counts, after `begin`.
+async fn count(mut caller: impl Caller, begin: Instant) -> u32 {
+    let mut counted = 0;
+    loop {
+        caller.call().await;
+        match Instant::now() {
+            now if now < begin => {}
+            now if now < begin + COUNTED => counted += 1,
+            _ => return counted,
+        }
     }
-    f64::from(answers) / COUNTED.as_secs_f64()
 }

@@ -5,33 +5,24 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::cast::{CALLBACK, Cast, LOGIN_PASSWORD};
+use crate::client::client;
 use crate::gateway::Nodes;
 use crate::latency::{Percentiles, percentiles};
-use crate::load;
+use crate::letter::Letter;
+use crate::pace::Pace;
 
 /// Logins at once.
 pub const AT_ONCE: usize = 64;
 
-/// Requests of the partner per second, and for how long.
-const PACE: u32 = 200;
+/// How the partner asks meanwhile.
+const PACE: Pace = Pace { per_second: 200, duration: DURATION };
 const DURATION: Duration = Duration::from_secs(5);
 
 /// How long GET subscription takes at a calm pace.
 pub async fn subscription_at_pace(cast: &Cast, nodes: &Nodes) -> Percentiles {
-    let urls = nodes.urls(&format!("/piesync/subscription/{}/", cast.site));
-    let client = load::client();
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / PACE);
-    let mut requests = JoinSet::new();
-    for n in 0..DURATION.as_secs() as usize * PACE as usize {
-        pace.tick().await;
-        let request = client.get(&urls[n % urls.len()]).bearer_auth(&cast.token);
-        requests.spawn(async move {
-            let sent = Instant::now();
-            load::success(request).await;
-            sent.elapsed()
-        });
-    }
-    percentiles(requests.join_all().await)
+    let get = Letter::gets(&format!("/piesync/subscription/{}/", cast.site), &cast.token);
+    let exchanges = PACE.send(get, nodes.addresses()).await;
+    percentiles(exchanges[PACE.warming()..].iter().map(|exchange| exchange.answered - exchange.sent).collect())
 }
 
 /// The same while [`AT_ONCE`] people log in over and over. Returns also how many logins succeeded per second.
@@ -58,7 +49,7 @@ struct Person {
 
 impl Person {
     async fn arrive(cast: &Cast, url: &str, n: usize) -> Self {
-        let client = load::client();
+        let client = client();
         let asking = [("client_id", cast.client_id.as_str()), ("response_type", "code"), ("redirect_uri", CALLBACK)];
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(asking).finish();
         let answer = client.get(format!("{url}/piesync/oauth/authorize/?{query}")).send().await.expect("an answer");

@@ -13,16 +13,22 @@
 
 mod backlog;
 mod cast;
+mod client;
 mod constant;
 mod data;
 mod depth;
 mod door;
 mod gateway;
 mod latency;
+mod lead;
+mod ledger;
+mod letter;
+mod line;
 mod load;
 mod logins;
 mod machine;
 mod options;
+mod pace;
 mod parts;
 mod peer;
 mod plans;
@@ -31,7 +37,9 @@ mod raw_loop;
 mod receiver;
 mod rounds;
 mod setup;
+mod spent;
 mod table;
+mod thread;
 mod tokens;
 
 use clap::Parser;
@@ -61,6 +69,9 @@ async fn measure(options: &Options) {
     }
     if options.wants(Part::Through) {
         parts::through(&rounds, &mut table).await;
+    }
+    if options.wants(Part::Order) {
+        parts::order(&rounds, &mut table).await;
     }
     if options.wants(Part::Subscription) {
         parts::subscription(&rounds, &mut table).await;

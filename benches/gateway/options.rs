@@ -16,6 +16,8 @@ pub enum Part {
     Intake,
     /// Leads created and delivered per second, and what they cost.
     Through,
+    /// Leads created and updated at once: whether each lead's changes arrive, and in order.
+    Order,
     /// GET subscription, and a handler that returns a constant.
     Subscription,
     /// Refreshes and introspections.

@@ -13,6 +13,7 @@ use leadgate::model::{DeliveryId, OsEntropy, SystemClock, signature};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cast;
+use crate::lead::lead;
 use crate::machine::cpu_of;
 
 const WORD: &str = "--raw-loop";
@@ -70,7 +71,7 @@ pub async fn run(order: Order) {
 }
 
 async fn send(client: &Client, url: &DestinationUrl, n: usize) {
-    let body = Bytes::from(cast::lead(n).to_string());
+    let body = Bytes::from(lead(n).to_string());
     let id = DeliveryId::random(&OsEntropy).to_string();
     let timestamp = cast::now().as_second().to_string();
     let secret = cast::SECRET.as_bytes();

@@ -1,55 +1,58 @@
-//! The receiver: answers 200 to everything, and tells when each request's first bytes came.
+//! The receiver: answers 200 to everything, and keeps a ledger of what came and when. It has a thread of its own and does
+//! no more than that, because it shares the gateway's cores.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
-/// A delivery that arrived.
-pub struct Arrival {
-    pub at: Instant,
-    pub body: Bytes,
-}
+use crate::lead::Mark;
+use crate::ledger::{Arrival, Ledger};
+use crate::line::{content_length, header};
+use crate::thread;
 
+/// More headers than a gateway ever sends.
+const MOST_HEADERS: usize = 32;
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+/// A receiver that listens, until this process ends.
 pub struct Receiver {
     address: SocketAddr,
-    arrivals: UnboundedReceiver<Arrival>,
+    ledger: Arc<Ledger>,
 }
 
 impl Receiver {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let (sender, arrivals) = unbounded_channel();
-        tokio::spawn(serve(listener, sender));
-        Self { address, arrivals }
+        let ledger = Arc::<Ledger>::default();
+        let (ready, address) = tokio::sync::oneshot::channel();
+        let theirs = ledger.clone();
+        thread::start(async move || {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let _ = ready.send(listener.local_addr().expect("an address"));
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::task::spawn_local(serve(stream, theirs.clone()));
+            }
+        });
+        Self { address: address.await.expect("it listens"), ledger }
     }
 
     pub fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
 
-    /// The next delivery, unless none comes for a minute.
-    pub async fn next(&mut self) -> Arrival {
-        let arrival = tokio::time::timeout(Duration::from_secs(60), self.arrivals.recv());
-        arrival.await.expect("deliveries keep coming").expect("the receiver runs")
+    /// Waits for the next `count` deliveries; fewer if none comes for a minute.
+    pub async fn take(&mut self, count: usize) -> Vec<Arrival> {
+        self.ledger.take(count).await
     }
 
     /// Waits for `count` deliveries. Returns when each came.
     pub async fn times_of(&mut self, count: usize) -> Vec<Instant> {
-        let mut times = Vec::with_capacity(count);
-        while times.len() < count {
-            times.push(self.next().await.at);
-        }
-        times
+        let arrivals = self.take(count).await;
+        assert_eq!(arrivals.len(), count, "deliveries keep coming");
+        arrivals.iter().map(|arrival| arrival.at).collect()
     }
 }
 
@@ -59,20 +62,37 @@ pub fn per_second(times: &[Instant]) -> f64 {
     (times.len() - 1) as f64 / last.duration_since(first).as_secs_f64()
 }
 
-async fn serve(listener: TcpListener, arrivals: UnboundedSender<Arrival>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = stream.set_nodelay(true);
-        let arrivals = arrivals.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            let arrivals = arrivals.clone();
-            let at = Instant::now();
-            async move {
-                if let Ok(body) = request.into_body().collect().await {
-                    let _ = arrivals.send(Arrival { at, body: body.to_bytes() });
-                }
-                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+async fn serve(mut stream: TcpStream, ledger: Arc<Ledger>) {
+    let _ = stream.set_nodelay(true);
+    let mut received = Vec::with_capacity(8 * 1024);
+    loop {
+        let mut first_byte = None;
+        let (length, arrival) = loop {
+            if let Some(request) = request(&received, first_byte) {
+                break request;
             }
-        });
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            match stream.read_buf(&mut received).await {
+                Err(_) | Ok(0) => return,
+                Ok(_) => first_byte.get_or_insert_with(Instant::now),
+            };
+        };
+        received.drain(..length);
+        ledger.note(arrival);
+        if stream.write_all(OK).await.is_err() {
+            return;
+        }
     }
+}
+
+/// A request that is there as a whole: how long it is, and what matters of it.
+fn request(received: &[u8], first_byte: Option<Instant>) -> Option<(usize, Arrival)> {
+    let at = first_byte?;
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(head) = request.parse(received).expect("HTTP/1.1") else { return None };
+    let length = head + content_length(request.headers);
+    let body = received.get(head..length)?;
+    let message = header(request.headers, "x-lead-router-message-id").expect("each delivery has its id");
+    let message = message.parse().expect("a UUID");
+    Some((length, Arrival { at, message, mark: Mark::of(body) }))
 }

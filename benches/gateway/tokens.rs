@@ -1,11 +1,11 @@
 //! Partners' servers that refresh and introspect, at a gateway or at its peer.
 
-use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::cast::{Cast, Connection};
+use crate::client::{client, success};
 use crate::gateway::Nodes;
-use crate::load::{self, Caller};
+use crate::load::{Caller, per_second};
 
 /// Connections at once; each caller has a grant of its own.
 pub const CALLERS: usize = 16;
@@ -37,28 +37,28 @@ impl Issuer {
 
     async fn post(&self, client: &reqwest::Client, url: &str, form: &[(&str, &str)]) -> Value {
         let request = client.post(url).basic_auth(&self.client_id, Some(&self.client_secret)).form(form);
-        serde_json::from_slice(&load::success(request).await).expect("JSON")
+        serde_json::from_slice(&success(request).await).expect("JSON")
     }
 }
 
 /// Refreshes per second, with the callers spread evenly over the nodes.
 pub async fn refreshes(issuers: &[Issuer]) -> f64 {
-    let client = load::client();
-    let callers = (0..CALLERS).map(|n| {
+    let (client, issuers) = (client(), issuers.to_vec());
+    let callers = (0..CALLERS).map(move |n| {
         let issuer = issuers[n % issuers.len()].clone();
         Refresher { client: client.clone(), token: issuer.connections[n].refresh.clone(), issuer }
     });
-    load::per_second(callers).await
+    per_second(callers).await
 }
 
 /// Introspections of live access tokens per second.
 pub async fn introspections(issuers: &[Issuer]) -> f64 {
-    let client = load::client();
-    let callers = (0..CALLERS).map(|n| {
+    let (client, issuers) = (client(), issuers.to_vec());
+    let callers = (0..CALLERS).map(move |n| {
         let issuer = issuers[n % issuers.len()].clone();
         Introspector { client: client.clone(), token: issuer.connections[n].access.clone(), issuer }
     });
-    load::per_second(callers).await
+    per_second(callers).await
 }
 
 /// Refreshes with the token that it was given last.
@@ -68,7 +68,6 @@ struct Refresher {
     token: String,
 }
 
-#[async_trait]
 impl Caller for Refresher {
     async fn call(&mut self) {
         let form = [("grant_type", "refresh_token"), ("refresh_token", self.token.as_str())];
@@ -86,7 +85,6 @@ struct Introspector {
     token: String,
 }
 
-#[async_trait]
 impl Caller for Introspector {
     async fn call(&mut self) {
         let answer = self.issuer.post(&self.client, &self.issuer.introspection_url, &[("token", &self.token)]).await;

@@ -1,0 +1,83 @@
+//! Requests at a pace that does not wait for answers, as from callers who know nothing of each other.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use crate::letter::Letter;
+use crate::line::Line;
+use crate::thread;
+
+/// Requests under way at most; whoever is due after that waits for a line, and this counts as waiting for the answer.
+const LINES: usize = 256;
+
+/// A timer may be so late. What is sent later than that was due before, and this counts, too.
+const EXACT: Duration = Duration::from_millis(2);
+
+/// Meanwhile connections are made: nothing of this time counts.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// A steady pace, for a time.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    pub per_second: u32,
+    pub duration: Duration,
+}
+
+/// When a request was sent, and when its 2xx was there.
+#[derive(Clone, Copy)]
+pub struct Exchange {
+    pub sent: Instant,
+    pub answered: Instant,
+}
+
+impl Pace {
+    /// How many requests that are, with those that warm up.
+    pub fn requests(self) -> usize {
+        self.warming() + (self.duration.as_secs_f64() * f64::from(self.per_second)) as usize
+    }
+
+    /// How many of them warm up, and do not count.
+    pub fn warming(self) -> usize {
+        (WARM_UP.as_secs_f64() * f64::from(self.per_second)) as usize
+    }
+
+    /// Sends the letter so many times, each with its number, to one address after the other. Returns what became of each.
+    pub async fn send(self, letter: Letter, addresses: Vec<String>) -> Vec<Exchange> {
+        thread::run(async move || self.run(letter, &addresses).await).await
+    }
+
+    async fn run(self, letter: Letter, addresses: &[String]) -> Vec<Exchange> {
+        let (permits, idle) = (Arc::new(Semaphore::new(LINES)), Rc::new(RefCell::new(Vec::new())));
+        let begin = Instant::now();
+        let mut exchanges = Vec::new();
+        for number in 0..self.requests() {
+            let due = begin + Duration::from_secs(number as u64) / self.per_second;
+            tokio::time::sleep_until(due.into()).await;
+            let permit = permits.clone().acquire_owned().await.expect("it stays open");
+            // The one that was used last, so that there are no more than are needed.
+            let (mut line, mut letter) = idle.borrow_mut().pop().unwrap_or_else(|| {
+                let address = &addresses[number % addresses.len()];
+                (Line::to(address), letter.clone())
+            });
+            let idle = idle.clone();
+            exchanges.push(tokio::task::spawn_local(async move {
+                let now = Instant::now();
+                let sent = if now - due < EXACT { now } else { due };
+                line.ask(letter.numbered(number).text()).await;
+                let answered = Instant::now();
+                idle.borrow_mut().push((line, letter));
+                drop(permit);
+                Exchange { sent, answered }
+            }));
+        }
+        let mut done = Vec::with_capacity(exchanges.len());
+        for exchange in exchanges {
+            done.push(exchange.await.expect("no caller fails"));
+        }
+        done
+    }
+}
