@@ -132,6 +132,7 @@ impl Cast {
             redirect_uris: vec![CALLBACK.parse().expect("a URI")],
             echo: true,
             merge_updates: false,
+            require_pkce: false,
             created,
         };
         store.add_partner(partner).await.expect("a partner");

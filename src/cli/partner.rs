@@ -7,7 +7,7 @@ use super::arguments::display_name;
 use super::error::CliError;
 use super::output::Output;
 use crate::domain::admin::{Admin, PartnerCredentials, Wishes};
-use crate::model::partner::{Partner, RedirectUri, Slug};
+use crate::model::partner::{Partner, PartnerChange, RedirectUri, Slug};
 
 #[derive(Debug, Subcommand)]
 pub enum PartnerCommand {
@@ -27,16 +27,23 @@ pub enum PartnerCommand {
         /// Merge later updates of a lead into one that still waits for the partner
         #[arg(long)]
         merge_updates: bool,
+        /// Refuse its authorization requests that carry no PKCE challenge
+        #[arg(long)]
+        require_pkce: bool,
     },
     /// List all partners
     List,
-    /// Change what a partner is sent, from the next change of a lead on
+    /// Change how a partner is dealt with
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Set {
         /// The partner
         slug: Slug,
         /// Whether later updates of a lead are merged into one that still waits for the partner
-        #[arg(long, value_name = "SWITCH")]
-        merge_updates: Switch,
+        #[arg(long, value_name = "SWITCH", group = "change")]
+        merge_updates: Option<Switch>,
+        /// Whether its authorization requests must carry a PKCE challenge
+        #[arg(long, value_name = "SWITCH", group = "change")]
+        require_pkce: Option<Switch>,
     },
     /// Make a new client secret, shown once; the old one is worthless at once
     RotateSecret {
@@ -60,18 +67,18 @@ pub enum Switch {
 impl PartnerCommand {
     pub async fn run(self, admin: &Admin, output: &Output) -> Result<(), CliError> {
         match self {
-            PartnerCommand::Add { slug, name, redirect_uris, no_echo, merge_updates } => {
-                let wishes = Wishes { echo: !no_echo, merge_updates };
+            PartnerCommand::Add { slug, name, redirect_uris, no_echo, merge_updates, require_pkce } => {
+                let wishes = Wishes { echo: !no_echo, merge_updates, require_pkce };
                 let made = admin.add_partner(slug, name, redirect_uris, wishes).await?;
                 show_once(&made, "Added", output)
             }
             PartnerCommand::List => list(&admin.partners().await?, output),
-            PartnerCommand::Set { slug, merge_updates } => {
-                let merge = merge_updates == Switch::On;
-                admin.set_partner_merging(&slug, merge).await?;
-                let done = if merge { "merged from now on" } else { "sent one by one from now on" };
-                let document = json!({ "slug": slug.as_str(), "merge_updates": merge });
-                output.show(&document, format!("Updates that wait for {slug} are {done}."))
+            PartnerCommand::Set { slug, merge_updates, require_pkce } => {
+                let is_on = |switch| switch == Switch::On;
+                let change =
+                    PartnerChange { merge_updates: merge_updates.map(is_on), require_pkce: require_pkce.map(is_on) };
+                let partner = admin.change_partner(&slug, change).await?;
+                output.show(&document(&partner), described(&partner))
             }
             PartnerCommand::RotateSecret { slug } => {
                 show_once(&admin.rotate_partner_secret(&slug).await?, "Made a new secret for", output)
@@ -90,6 +97,14 @@ fn show_once(made: &PartnerCredentials, done: &str, output: &Output) -> Result<(
     output.show(&json!({ "slug": slug, "client_id": id, "client_secret": secret }), text)
 }
 
+/// How a partner is dealt with now.
+fn described(partner: &Partner) -> String {
+    let updates = if partner.merge_updates { "merged" } else { "sent one by one" };
+    let pkce = if partner.require_pkce { "must use PKCE" } else { "may do without PKCE" };
+    let slug = partner.slug.as_str();
+    format!("Updates that wait for {slug} are {updates}, and its authorization requests {pkce}.")
+}
+
 fn document(partner: &Partner) -> Value {
     let uris: Vec<_> = partner.redirect_uris.iter().map(RedirectUri::as_str).collect();
     json!({
@@ -99,6 +114,7 @@ fn document(partner: &Partner) -> Value {
         "redirect_uris": uris,
         "echo": partner.echo,
         "merge_updates": partner.merge_updates,
+        "require_pkce": partner.require_pkce,
         "created": partner.created.to_string(),
     })
 }
@@ -108,10 +124,11 @@ fn list(partners: &[Partner], output: &Output) -> Result<(), CliError> {
         let uris: Vec<_> = partner.redirect_uris.iter().map(RedirectUri::as_str).collect();
         let yes_or_no = |wish| if wish { "yes" } else { "no" }.to_owned();
         let (echo, merges) = (yes_or_no(partner.echo), yes_or_no(partner.merge_updates));
+        let pkce = if partner.require_pkce { "required" } else { "optional" }.to_owned();
         let id = partner.client_id.as_str().to_owned();
-        vec![partner.slug.to_string(), partner.name.clone(), id, echo, merges, uris.join(" ")]
+        vec![partner.slug.to_string(), partner.name.clone(), id, echo, merges, pkce, uris.join(" ")]
     };
     let rows: Vec<_> = partners.iter().map(row).collect();
-    let heads = ["SLUG", "NAME", "CLIENT_ID", "ECHO", "MERGES", "REDIRECT URIS"];
+    let heads = ["SLUG", "NAME", "CLIENT_ID", "ECHO", "MERGES", "PKCE", "REDIRECT URIS"];
     output.list(partners.iter().map(document).collect(), &heads, &rows, "There are no partners yet.")
 }

@@ -8,6 +8,8 @@
 //!   has a bucket of its own instead: a stranger empties neither that nor its neighbours'.
 //! - **Client secrets and sources' passwords** count by account *at* an address, and by address. They are random, so that
 //!   guesses from many addresses lead nowhere; and so a stranger elsewhere cannot stop a partner or a source.
+//! - **Links for forgotten passwords** count by address, each of them: nobody is told whether there is such an account. How
+//!   many letters one person gets is bounded by account (`domain::links`).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -94,6 +96,12 @@ impl Guess {
         buckets.sort_by_key(|bucket| bucket.key);
         buckets.dedup_by_key(|bucket| bucket.key);
         Self { secret, address, buckets }
+    }
+
+    /// At who has an account, by asking for a link.
+    pub(super) fn at_account(gateway: &Gateway, address: IpAddr) -> Self {
+        let buckets = vec![per_address(gateway.policy.guesses, "link, address", address)];
+        Self { secret: "forgotten password", address, buckets }
     }
 
     /// Tells the operator who has to wait; `who` is the account, if there is one of that name.

@@ -2,6 +2,7 @@
 //!
 //! A link carries its token in the query, which nothing of ours logs, and which no `Referer` tells (the pages forbid it).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -15,6 +16,7 @@ use crate::model::{Entropy, Timestamp, time};
 use crate::store::{Result, Store};
 
 use super::Gateway;
+use super::guesses::{Guess, Throttled};
 
 /// Where a link leads, behind `public_url`; the token is its query.
 pub const LINK_PATH: &str = "/account/password/set/";
@@ -91,6 +93,15 @@ pub struct PostOffice {
     requests: mpsc::Sender<Email>,
 }
 
+/// What became of asking for a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// If there is such a person, there will be a letter.
+    Noted,
+    /// Too many were asked for from this address; there will be none.
+    Throttled(Throttled),
+}
+
 /// The e-mail addresses for which a link was asked.
 pub type ResetRequests = mpsc::Receiver<Email>;
 
@@ -108,12 +119,19 @@ impl Gateway {
         self.post_office.is_some()
     }
 
-    /// Somebody has forgotten their password. Returns at once, whoever that is: the rest is done in the background.
-    pub fn ask_for_reset(&self, email: &str) {
-        let (Some(office), Ok(email)) = (&self.post_office, email.parse::<Email>()) else { return };
-        if office.requests.try_send(email).is_err() {
+    /// Somebody at this address has forgotten their password. Whose it is makes no difference here: it is looked up in the
+    /// background.
+    pub async fn ask_for_reset(&self, email: &str, address: IpAddr) -> Result<Asked> {
+        let guess = Guess::at_account(self, address);
+        if let Err(throttled) = self.count_wrong(&guess).await? {
+            return Ok(Asked::Throttled(guess.report(throttled, None)));
+        }
+        if let (Some(office), Ok(email)) = (&self.post_office, email.parse::<Email>())
+            && office.requests.try_send(email).is_err()
+        {
             tracing::warn!("too many links for forgotten passwords were asked for at once; one is not sent");
         }
+        Ok(Asked::Noted)
     }
 
     /// Sends the person with this e-mail a link, if there is such a person and the last link was not sent just now.

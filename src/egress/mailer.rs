@@ -5,7 +5,7 @@ use std::time::Duration;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use crate::model::mail::{Encryption, Letter, MailRoute};
@@ -17,6 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct Mailer {
     route: MailRoute,
+    /// Whose certificates are good, if not those that the system trusts.
+    authority: Option<Certificate>,
 }
 
 /// A letter was not sent.
@@ -39,9 +41,14 @@ pub enum MailError {
 }
 
 impl Mailer {
-    /// A mailer that sends this way.
+    /// A mailer that sends this way, and trusts whom the system trusts.
     pub fn new(route: MailRoute) -> Self {
-        Self { route }
+        Self { route, authority: None }
+    }
+
+    /// The same, but it trusts this authority alone.
+    pub fn trusting(self, authority: Certificate) -> Self {
+        Self { authority: Some(authority), ..self }
     }
 
     /// Sends a letter. When this returns, the server has taken it.
@@ -92,7 +99,14 @@ impl Mailer {
     }
 
     fn tls(&self) -> Result<TlsParameters, MailError> {
-        TlsParameters::new(self.route.server.host.clone()).map_err(|cause| self.failed(&cause))
+        let parameters = TlsParameters::builder(self.route.server.host.clone());
+        let parameters = match &self.authority {
+            None => parameters,
+            Some(authority) => {
+                parameters.certificate_store(CertificateStore::None).add_root_certificate(authority.clone())
+            }
+        };
+        parameters.build().map_err(|cause| self.failed(&cause))
     }
 
     fn failed(&self, cause: &dyn std::fmt::Display) -> MailError {

@@ -40,10 +40,11 @@ pub fn read_device(headers: &HeaderMap, secure: bool) -> Device {
     values(headers, &name(DEVICE, secure)).find_map(Device::parse).unwrap_or_default()
 }
 
-fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value)
+fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h str> {
+    // Read as bytes: a neighbour on the same domain can plant cookies of any, beside which ours still count.
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
+    let values = pairs.filter_map(move |pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    values.filter_map(|value| std::str::from_utf8(value).ok())
 }
 
 /// The value of `Set-Cookie` that signs the browser in, for as long as a session can live.
@@ -93,7 +94,7 @@ mod tests {
     use crate::model::OsEntropy;
 
     fn sent(line: &str) -> HeaderMap {
-        HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(line).unwrap())])
+        HeaderMap::from_iter([(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap())])
     }
 
     #[test]
@@ -106,6 +107,19 @@ mod tests {
         let browser = Plain::<Browser>::received("lgb_1");
         assert_eq!(set(&browser, None, false), "leadgate_browser=lgb_1; Path=/; HttpOnly; SameSite=Lax");
         assert_eq!(forget::<Session>(false), "leadgate_session=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
+    }
+
+    #[test]
+    fn oauth_031_what_others_plant_beside_our_cookies_does_not_hide_them() {
+        let token = Plain::<Session>::generate(&OsEntropy);
+        for planted in ["theme=dunkelgrün", "\u{80}", "=", "leadgate_session=é", "leadgate_session", "x=\t"] {
+            for line in [
+                format!("{planted}; leadgate_session={}", token.expose()),
+                format!("leadgate_session={};{planted}", token.expose()),
+            ] {
+                assert_eq!(read::<Session>(&sent(&line), false).unwrap().expose(), token.expose(), "{line}");
+            }
+        }
     }
 
     #[test]

@@ -90,10 +90,11 @@ fn client_address(request: &Request, trusted: &[IpNet]) -> ClientAddress {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.map_or(IpAddr::from([0; 4]), |ConnectInfo(peer)| peer.ip().to_canonical());
     if is_trusted(&client) {
-        let hops = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).collect();
+        // Read as bytes: a proxy adds what it saw to a line that the caller began, with whatever bytes.
+        let lines = request.headers().get_all("x-forwarded-for").iter();
+        let hops: Vec<&[u8]> = lines.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).collect();
         for hop in hops.into_iter().rev() {
-            let Some(address) = address(hop.trim()) else { break };
+            let Some(address) = address(hop.trim_ascii()) else { break };
             client = address.to_canonical();
             if !is_trusted(&client) {
                 break;
@@ -104,7 +105,8 @@ fn client_address(request: &Request, trusted: &[IpNet]) -> ClientAddress {
 }
 
 /// An address as proxies write it: some with a port, and IPv6 in brackets then.
-fn address(hop: &str) -> Option<IpAddr> {
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?;
     let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
     bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
@@ -121,7 +123,7 @@ mod tests {
         let peer: IpAddr = peer.parse().unwrap();
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 1))));
         for value in forwarded {
-            request.headers_mut().append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
+            request.headers_mut().append("x-forwarded-for", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         client_address(&request, &["10.0.0.0/8".parse().unwrap()]).0.to_string()
     }
@@ -134,6 +136,8 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["203.0.113.7, 192.0.2.1, 10.0.0.2"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["203.0.113.7", "192.0.2.1", "10.0.0.2"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["203.0.113.7, garbage, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(client("10.0.0.1", &["gärbage, 192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["192.0.2.7, gärbage"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
     }
 

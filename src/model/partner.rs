@@ -26,8 +26,20 @@ pub struct Partner {
     pub echo: bool,
     /// Whether an update that waits for it takes in later ones of the same lead.
     pub merge_updates: bool,
+    /// Whether its authorization requests must carry a PKCE challenge (RFC 9700 §2.1.1).
+    pub require_pkce: bool,
     /// When it was added.
     pub created: Timestamp,
+}
+
+/// What is to be different about a partner; `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PartnerChange {
+    /// See [`Partner::merge_updates`]: from the next change of a lead on.
+    pub merge_updates: Option<bool>,
+    /// See [`Partner::require_pkce`]: from the next authorization request on. Users who have one without before them cannot
+    /// approve it any more.
+    pub require_pkce: Option<bool>,
 }
 
 impl Partner {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::model::partner::{ClientId, Partner, Slug};
+use crate::model::partner::{ClientId, Partner, PartnerChange, Slug};
 use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
@@ -99,8 +99,9 @@ pub trait Directory: Send + Sync {
     async fn partner_by_client_id(&self, client_id: &ClientId) -> Result<Option<Partner>>;
     /// Gives a partner another secret. Its tokens live on.
     async fn set_partner_secret(&self, slug: &Slug, secret: Hashed<Credential>) -> Result<Removed>;
-    /// Says whether an update that waits for a partner takes in later ones of the same lead, from the next change on.
-    async fn set_partner_merging(&self, slug: &Slug, merge_updates: bool) -> Result<Removed>;
+    /// Changes how a partner is dealt with: what it is sent, from the next change of a lead on; what is asked of it, from the next
+    /// authorization request on.
+    async fn change_partner(&self, slug: &Slug, change: PartnerChange) -> Result<Removed>;
     /// Removes a partner at `now`: its grants and tokens end, its subscriptions and what waits for them are cancelled.
     async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed>;
 

@@ -2,7 +2,7 @@
 
 use super::directory::found;
 use super::{Admin, AdminError, Result};
-use crate::model::partner::{ClientId, Partner, RedirectUri, Slug};
+use crate::model::partner::{ClientId, Partner, PartnerChange, RedirectUri, Slug};
 use crate::model::source::{Reach, Source, Username};
 use crate::model::token::{Credential, Plain};
 use crate::model::{PartnerId, SourceId};
@@ -19,19 +19,21 @@ pub struct PartnerCredentials {
     pub client_secret: Plain<Credential>,
 }
 
-/// What a partner wants to be sent.
+/// How a partner is dealt with.
 #[derive(Debug, Clone, Copy)]
 pub struct Wishes {
-    /// The changes that it made itself, too.
+    /// It is sent the changes that it made itself, too.
     pub echo: bool,
-    /// Updates of one lead that would wait behind each other as one.
+    /// Updates of one lead that would wait behind each other are sent as one.
     pub merge_updates: bool,
+    /// Its authorization requests must carry a PKCE challenge.
+    pub require_pkce: bool,
 }
 
 impl Default for Wishes {
-    /// Every change, each in a request of its own.
+    /// Every change is sent, in a request of its own, and PKCE is the partner's choice.
     fn default() -> Self {
-        Self { echo: true, merge_updates: false }
+        Self { echo: true, merge_updates: false, require_pkce: false }
     }
 }
 
@@ -63,6 +65,7 @@ impl Admin {
             redirect_uris,
             echo: wishes.echo,
             merge_updates: wishes.merge_updates,
+            require_pkce: wishes.require_pkce,
             created: self.clock.now(),
         };
         let client_id = partner.client_id.clone();
@@ -86,10 +89,11 @@ impl Admin {
         Ok(PartnerCredentials { slug: partner.slug, client_id: partner.client_id, client_secret })
     }
 
-    /// Says whether updates that wait for a partner are merged, from the next change on.
-    pub async fn set_partner_merging(&self, slug: &Slug, merge_updates: bool) -> Result<()> {
-        let set = self.store.set_partner_merging(slug, merge_updates).await?;
-        found(set, || AdminError::NoSuchPartner(slug.clone()))
+    /// Changes how a partner is dealt with. Returns the partner as it is now.
+    pub async fn change_partner(&self, slug: &Slug, change: PartnerChange) -> Result<Partner> {
+        let missing = || AdminError::NoSuchPartner(slug.clone());
+        found(self.store.change_partner(slug, change).await?, missing)?;
+        self.store.partner_by_slug(slug).await?.ok_or_else(missing)
     }
 
     /// Removes a partner, its tokens and its subscriptions.

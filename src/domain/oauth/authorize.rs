@@ -107,7 +107,7 @@ impl Gateway {
         let registered = asked.redirect_uri.and_then(|uri| partner.registered(uri));
         let redirect_uri = registered.ok_or(Stopped::RedirectUri)?.clone();
         let address = self.return_address(slug, redirect_uri.clone(), asked.state.map(str::to_owned));
-        let (scopes, challenge) = wishes(asked).map_err(|error| {
+        let (scopes, challenge) = wishes(asked, partner.require_pkce).map_err(|error| {
             tracing::info!(%slug, %error, "authorization request refused");
             Stopped::Answered(address.error(error))
         })?;
@@ -136,7 +136,7 @@ impl Gateway {
 }
 
 /// What is asked for, once it is known by whom.
-fn wishes(asked: Asked<'_>) -> Result<(Scopes, Option<PkceChallenge>), AuthorizationError> {
+fn wishes(asked: Asked<'_>, require_pkce: bool) -> Result<(Scopes, Option<PkceChallenge>), AuthorizationError> {
     if asked.repeated {
         return Err(AuthorizationError::InvalidRequest("a parameter is repeated"));
     }
@@ -149,7 +149,11 @@ fn wishes(asked: Asked<'_>) -> Result<(Scopes, Option<PkceChallenge>), Authoriza
         Some(scope) => scope.parse().map_err(|_| AuthorizationError::InvalidScope)?,
         None => Scopes::ALL,
     };
-    Ok((scopes, challenge(asked)?))
+    let challenge = challenge(asked)?;
+    if require_pkce && challenge.is_none() {
+        return Err(AuthorizationError::InvalidRequest("code_challenge is missing"));
+    }
+    Ok((scopes, challenge))
 }
 
 /// S256 only. A challenge without a method means `plain` (RFC 7636 §4.3), which is refused like `plain` itself.
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn oauth_011_only_the_code_flow() {
-        let with = |response_type| wishes(Asked { response_type, ..asked() }).unwrap_err().code();
+        let with = |response_type| wishes(Asked { response_type, ..asked() }, false).unwrap_err().code();
         assert_eq!(with(None), "invalid_request");
         for wrong in ["token", "Code", "code token", "code ", "none"] {
             assert_eq!(with(Some(wrong)), "unsupported_response_type", "{wrong}");
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn oauth_012_scopes() {
-        let with = |scope| wishes(Asked { scope, ..asked() }).map(|(scopes, _)| scopes.to_string());
+        let with = |scope| wishes(Asked { scope, ..asked() }, false).map(|(scopes, _)| scopes.to_string());
         let both = "leadrouter:connect leadrouter:send";
         assert_eq!(with(None).unwrap(), both);
         assert_eq!(with(Some("leadrouter:send leadrouter:connect leadrouter:send")).unwrap(), both);
@@ -234,7 +238,7 @@ mod tests {
     #[test]
     fn oauth_077_plain_is_refused_however_it_is_spelt() {
         let with = |code_challenge, code_challenge_method| {
-            wishes(Asked { code_challenge, code_challenge_method, ..asked() }).map_err(AuthorizationError::code)
+            wishes(Asked { code_challenge, code_challenge_method, ..asked() }, false).map_err(AuthorizationError::code)
         };
         assert!(with(Some(CHALLENGE), Some("S256")).unwrap().1.is_some());
         for method in [None, Some("plain"), Some("s256"), Some("S512")] {
@@ -249,7 +253,7 @@ mod tests {
         let standard = CHALLENGE.replace('-', "+");
         for wrong in [&CHALLENGE[1..], &padded, &standard] {
             let asked = Asked { code_challenge: Some(wrong), code_challenge_method: Some("S256"), ..asked() };
-            assert_eq!(wishes(asked).map_err(AuthorizationError::code), Err("invalid_request"), "{wrong}");
+            assert_eq!(wishes(asked, false).map_err(AuthorizationError::code), Err("invalid_request"), "{wrong}");
         }
     }
 

@@ -26,7 +26,7 @@ pub enum FormRefused {
     /// It was not made for this browser, or it was changed.
     #[error("not a form of this browser")]
     Foreign,
-    /// What it asks for cannot be asked for any more: partner or redirect URI are gone.
+    /// What it asks for cannot be asked for any more: partner or redirect URI are gone, or PKCE is wanted now.
     #[error("the partner has changed meanwhile")]
     Gone,
     /// It is older than [`FLOW_LIFE`].
@@ -57,7 +57,9 @@ impl Gateway {
         if partner.id != request.partner {
             return Err(FormRefused::Foreign);
         }
-        if partner.client_id != request.client_id || !partner.redirect_uris.contains(&request.redirect_uri) {
+        let without_pkce = partner.require_pkce && request.challenge.is_none();
+        let unregistered = !partner.redirect_uris.contains(&request.redirect_uri);
+        if partner.client_id != request.client_id || unregistered || without_pkce {
             return Err(FormRefused::Gone);
         }
         let address = self.return_address(slug, request.redirect_uri.clone(), request.state.clone());

@@ -52,6 +52,8 @@ pub enum PageError {
     Busy(String),
     /// Too many passwords were wrong; nobody has looked at this one.
     Throttled(String, Throttled),
+    /// Too many links for new passwords were asked for from there.
+    TooManyLinks(String, Throttled),
     /// The database does not answer.
     Unavailable,
     /// A fault of ours.
@@ -80,7 +82,7 @@ impl PageError {
             Self::Expired(_) | Self::DeadLink => StatusCode::GONE,
             Self::Repeated(_) => StatusCode::CONFLICT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Throttled(..) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Throttled(..) | Self::TooManyLinks(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy(_) | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal | Self::Answered(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -141,6 +143,11 @@ impl PageError {
                 "Too many attempts",
                 "There were too many wrong passwords, so this one was not looked at. Please try again in a few minutes.",
             ),
+            Self::TooManyLinks(..) => (
+                "Too many requests",
+                "Too many people have asked for a new password from where you are, so no e-mail is sent this time. Please \
+                 try again in a few minutes.",
+            ),
             Self::Unavailable => ("Not available now", "Please try again in a moment. Nothing was changed."),
             Self::Internal | Self::Answered(_) => {
                 ("Something went wrong here", "It is not your fault. Please try again later.")
@@ -151,7 +158,7 @@ impl PageError {
     /// After how many seconds it is worth trying again.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Throttled(_, throttled) => Some(wait_seconds(*throttled)),
+            Self::Throttled(_, throttled) | Self::TooManyLinks(_, throttled) => Some(wait_seconds(*throttled)),
             Self::Busy(_) | Self::Unavailable => Some(RETRY_SECONDS.into()),
             _ => None,
         }
@@ -161,6 +168,7 @@ impl PageError {
         match self {
             Self::Busy(path)
             | Self::Throttled(path, _)
+            | Self::TooManyLinks(path, _)
             | Self::OutOfDate(path)
             | Self::Expired(path)
             | Self::Repeated(path)

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::transaction::Durability::Full;
 use super::transaction::write;
 use super::{PostgresStore, partners, sites, sources, users};
-use crate::model::partner::{ClientId, Partner, Slug};
+use crate::model::partner::{ClientId, Partner, PartnerChange, Slug};
 use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
@@ -79,8 +79,8 @@ impl Directory for PostgresStore {
         write!(self, Full, tx => partners::set_secret(&tx, slug, &secret))
     }
 
-    async fn set_partner_merging(&self, slug: &Slug, merge_updates: bool) -> Result<Removed> {
-        write!(self, Full, tx => partners::set_merging(&tx, slug, merge_updates))
+    async fn change_partner(&self, slug: &Slug, change: PartnerChange) -> Result<Removed> {
+        write!(self, Full, tx => partners::change(&tx, slug, change))
     }
 
     async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {

@@ -6,7 +6,7 @@ use super::statements::{Db, Params, RowResult, params};
 use super::transaction::Tx;
 use super::values::{At, at};
 use super::{locks, oauth, subscriptions};
-use crate::model::partner::{ClientId, Partner, Slug};
+use crate::model::partner::{ClientId, Partner, PartnerChange, Slug};
 use crate::model::token::{Credential, Hashed};
 use crate::model::{PartnerId, SiteId, Timestamp};
 use crate::store::{NewPartner, Removed, Result};
@@ -22,6 +22,7 @@ fn partner(row: &Row) -> RowResult<Partner> {
         redirect_uris: Vec::new(),
         echo: row.try_get("echo")?,
         merge_updates: row.try_get("merge_updates")?,
+        require_pkce: row.try_get("require_pkce")?,
         created: at(row, "created_at")?,
     })
 }
@@ -42,7 +43,7 @@ async fn find(db: &Db, sql: &str, params: Params<'_>) -> Result<Option<Partner>>
 pub(super) async fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
     let added = tx
         .run(
-            "INSERT INTO partners (id, slug, name, client_id, secret, echo, merge_updates, created_at)
+            "INSERT INTO partners (id, slug, name, client_id, secret, echo, merge_updates, require_pkce, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (slug) WHERE removed_at IS NULL DO NOTHING",
             params![
                 partner.id,
@@ -52,6 +53,7 @@ pub(super) async fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
                 partner.secret,
                 partner.echo,
                 partner.merge_updates,
+                partner.require_pkce,
                 At(partner.created)
             ],
         )
@@ -97,9 +99,11 @@ pub(super) async fn set_secret(tx: &Tx, slug: &Slug, secret: &Hashed<Credential>
     Ok(if tx.run(sql, params![slug, secret]).await? == 0 { Removed::NotFound } else { Removed::Yes })
 }
 
-pub(super) async fn set_merging(tx: &Tx, slug: &Slug, merge_updates: bool) -> Result<Removed> {
-    let sql = "UPDATE partners SET merge_updates = $2 WHERE slug = $1 AND removed_at IS NULL";
-    Ok(if tx.run(sql, params![slug, merge_updates]).await? == 0 { Removed::NotFound } else { Removed::Yes })
+pub(super) async fn change(tx: &Tx, slug: &Slug, change: PartnerChange) -> Result<Removed> {
+    let sql = "UPDATE partners SET merge_updates = coalesce($2, merge_updates), require_pkce = coalesce($3, require_pkce)
+         WHERE slug = $1 AND removed_at IS NULL";
+    let changed = tx.run(sql, params![slug, change.merge_updates, change.require_pkce]).await?;
+    Ok(if changed == 0 { Removed::NotFound } else { Removed::Yes })
 }
 
 pub(super) async fn remove(tx: &Tx, slug: &Slug, now: Timestamp) -> Result<Removed> {

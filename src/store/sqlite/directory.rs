@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::writer::Durability::Full;
 use super::{SqliteStore, partners, sites, sources, users};
-use crate::model::partner::{ClientId, Partner, Slug};
+use crate::model::partner::{ClientId, Partner, PartnerChange, Slug};
 use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
 use crate::model::source::{Source, Username};
@@ -82,9 +82,9 @@ impl Directory for SqliteStore {
         self.write(Full, move |tx| partners::set_secret(tx, &slug, &secret)).await
     }
 
-    async fn set_partner_merging(&self, slug: &Slug, merge_updates: bool) -> Result<Removed> {
+    async fn change_partner(&self, slug: &Slug, change: PartnerChange) -> Result<Removed> {
         let slug = slug.clone();
-        self.write(Full, move |tx| partners::set_merging(tx, &slug, merge_updates)).await
+        self.write(Full, move |tx| partners::change(tx, &slug, change)).await
     }
 
     async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {

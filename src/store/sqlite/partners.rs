@@ -6,7 +6,7 @@ use super::statements::Statements;
 use super::values::{At, at};
 use super::writer::Tx;
 use super::{oauth, subscriptions};
-use crate::model::partner::{ClientId, Partner, Slug};
+use crate::model::partner::{ClientId, Partner, PartnerChange, Slug};
 use crate::model::token::{Credential, Hashed};
 use crate::model::{PartnerId, Timestamp};
 use crate::store::{NewPartner, Removed, Result};
@@ -22,6 +22,7 @@ fn partner(row: &Row) -> rusqlite::Result<Partner> {
         redirect_uris: Vec::new(),
         echo: row.get("echo")?,
         merge_updates: row.get("merge_updates")?,
+        require_pkce: row.get("require_pkce")?,
         created: at(row, "created_at")?,
     })
 }
@@ -41,7 +42,7 @@ pub(super) fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
         return Ok(NewPartner::SlugTaken);
     }
     tx.run(
-        "INSERT INTO partners (id, slug, name, client_id, secret, echo, merge_updates, created_at)
+        "INSERT INTO partners (id, slug, name, client_id, secret, echo, merge_updates, require_pkce, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             partner.id,
@@ -51,6 +52,7 @@ pub(super) fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
             partner.secret,
             partner.echo,
             partner.merge_updates,
+            partner.require_pkce,
             At(partner.created)
         ],
     )?;
@@ -88,9 +90,11 @@ pub(super) fn set_secret(tx: &Tx, slug: &Slug, secret: &Hashed<Credential>) -> R
     Ok(if tx.run(sql, params![slug, secret])? == 0 { Removed::NotFound } else { Removed::Yes })
 }
 
-pub(super) fn set_merging(tx: &Tx, slug: &Slug, merge_updates: bool) -> Result<Removed> {
-    let sql = "UPDATE partners SET merge_updates = ?2 WHERE slug = ?1 AND removed_at IS NULL";
-    Ok(if tx.run(sql, params![slug, merge_updates])? == 0 { Removed::NotFound } else { Removed::Yes })
+pub(super) fn change(tx: &Tx, slug: &Slug, change: PartnerChange) -> Result<Removed> {
+    let sql = "UPDATE partners SET merge_updates = coalesce(?2, merge_updates), require_pkce = coalesce(?3, require_pkce)
+         WHERE slug = ?1 AND removed_at IS NULL";
+    let changed = tx.run(sql, params![slug, change.merge_updates, change.require_pkce])?;
+    Ok(if changed == 0 { Removed::NotFound } else { Removed::Yes })
 }
 
 pub(super) fn remove(tx: &Tx, slug: &Slug, now: Timestamp) -> Result<Removed> {

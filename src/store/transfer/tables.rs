@@ -91,7 +91,7 @@ const TABLES: [Table; 19] = [
     table!("sites" by "t.site_uuid": "site_uuid", "domain", "created_at", "removed_at"),
     table!("site_owners" by "t.site_uuid, t.user_id": "site_uuid", "user_id"),
     table!(
-        "partners" by "t.id": "id", "slug", "name", "client_id", "secret", "echo", "merge_updates", "created_at",
+        "partners" by "t.id": "id", "slug", "name", "client_id", "secret", "echo", "merge_updates", "require_pkce", "created_at",
         "removed_at",
     ),
     table!("redirect_uris" by "t.partner_id, t.position": "partner_id", "position", "uri"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use leadgate::domain::admin::Admin;
 use leadgate::egress::Mailer;
+use leadgate::model::throttle::Limit;
 use reqwest::Method;
 
 use super::forms::{OTHER, is_signed_in, new_password, sign_in, submit_login};
@@ -25,6 +26,7 @@ on_every_engine!(
     somebody_who_has_forgotten_the_password_is_sent_a_link,
     whoever_asks_for_a_link_is_answered_alike,
     a_person_is_not_flooded_with_links,
+    an_address_that_asks_for_many_links_waits,
     without_mail_the_pages_say_whom_to_ask,
 );
 
@@ -227,6 +229,45 @@ async fn a_person_is_not_flooded_with_links() {
     let second = post.letter().await.link();
     assert_page(&browser.get(&first).await, 410);
     assert_page(&browser.get(&second).await, 200);
+}
+
+async fn an_address_that_asks_for_many_links_waits() {
+    let mut post = PostBox::start().await;
+    let gate = Gate::start_with(|settings| {
+        settings.mail = Some(post.route());
+        settings.throttle.per_address = Limit::new(3, Duration::from_secs(180)).unwrap();
+        settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let people = ["kim@example.com", "lou@example.com"];
+    gate.person(people[0]).await;
+    gate.person(people[1]).await;
+    let mut browser = Visitor::new(&gate).from("2001:db8:1:2::1");
+    for email in ["nobody@example.com", "no address", "kim@example.com"] {
+        assert_eq!(ask(&mut browser, email).await.status, 303, "{email}");
+    }
+    assert_eq!(post.letter().await.to, "kim@example.com");
+
+    // Whoever it is about; and the whole network counts as one address.
+    let mut neighbour = Visitor::new(&gate).from("2001:db8:1:2::ffff");
+    let (known, unknown) =
+        (ask(&mut neighbour, "lou@example.com").await, ask(&mut neighbour, "nobody@example.com").await);
+    for refused in [&known, &unknown] {
+        assert_page(refused, 429);
+        assert_eq!(refused.header("retry-after"), "60");
+        assert!(refused.text.contains("\"/account/password/forgotten/\""), "{}", refused.text);
+    }
+    assert_eq!(known.text, unknown.text);
+
+    // Others are not concerned, nor is logging in; and what was refused is not done later.
+    assert_eq!(submit_login(&mut neighbour, "lou@example.com", PASSWORD).await.status, 303);
+    let mut elsewhere = Visitor::new(&gate).from("2001:db8:1:3::1");
+    assert_eq!(ask(&mut elsewhere, "lou@example.com").await.status, 303);
+    assert_eq!(post.letter().await.to, "lou@example.com");
+    gate.clock.advance(Duration::from_secs(60));
+    assert_eq!(ask(&mut browser, "no address").await.status, 303);
+    assert_page(&ask(&mut browser, "no address").await, 429);
+    assert!(post.is_empty());
 }
 
 async fn without_mail_the_pages_say_whom_to_ask() {

@@ -2,6 +2,7 @@
 
 mod forms;
 mod links;
+mod mail;
 mod pages;
 mod password;
 mod sessions;

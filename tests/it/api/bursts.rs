@@ -1,4 +1,4 @@
-//! Many changes at once: of one lead, of several, and what the partner gets of them.
+X//! Many changes at once: of one lead, of several, and what the partner gets of them.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -103,7 +103,7 @@ async fn patches_of_many_leads_at_once_each_reach_their_own() {
 
 async fn a_burst_reaches_a_partner_that_wants_updates_merged_as_one() {
     let mut world = World::start().await;
-    world.gate.store.set_partner_merging(&world.cast.partner.partner.slug, true).await.unwrap();
+    world.gate.store.change_partner(&world.cast.partner.partner.slug, PartnerChange { merge_updates: Some(true), ..PartnerChange::default() }).await.unwrap();
     let location = world.lead("Ann").await;
     let created = world.receiver.next().await;
     join_all((0..MANY).map(|n| world.patch(&location, n))).await;

@@ -192,6 +192,21 @@ fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
     assert_eq!(list[1]["redirect_uris"], json!(["https://a.example/cb?x=1", "http://b.example/"]));
     assert!(!home.says("partner list").contains(rotated["client_secret"].as_str().unwrap()));
 
+    assert_eq!((&list[0]["require_pkce"], &list[1]["require_pkce"]), (&json!(false), &json!(false)));
+    home.says("partner add zapper --name Zapper --redirect-uri https://z.example/ --require-pkce");
+    assert_eq!(home.document("partner list")[2]["require_pkce"], true);
+    let said = home.says("partner set piesync --require-pkce on");
+    assert_eq!(
+        said,
+        "Updates that wait for piesync are sent one by one, and its authorization requests must use PKCE.\n"
+    );
+    let set = home.document("partner set zapper --require-pkce off --merge-updates on");
+    assert_eq!((&set["slug"], &set["require_pkce"], &set["merge_updates"]), (&json!("zapper"), &json!(false), &json!(true)));
+    let list = home.document("partner list");
+    assert_eq!((&list[1]["require_pkce"], &list[2]["require_pkce"]), (&json!(true), &json!(false)));
+    assert!(home.says("partner list").contains("required"));
+    assert_eq!(home.complains("partner set nobody --require-pkce on"), "there is no partner nobody");
+
     assert_eq!(home.complains(command), "there is already a partner piesync");
     assert_eq!(home.document("partner remove piesync"), json!({"slug": "piesync"}));
     assert_eq!(home.complains("partner remove piesync"), "there is no partner piesync");
@@ -204,12 +219,12 @@ fn whether_updates_are_merged_is_set_for_a_partner() {
     home.says("partner add piesync --name PieSync --redirect-uri https://a.example/cb");
     for (switch, merge) in [("on", true), ("on", true), ("off", false)] {
         let set = home.document(&format!("partner set piesync --merge-updates {switch}"));
-        assert_eq!(set, json!({"slug": "piesync", "merge_updates": merge}));
-        assert_eq!(home.document("partner list")[0]["merge_updates"], merge);
+        assert_eq!((&set["merge_updates"], &set["require_pkce"]), (&json!(merge), &json!(false)), "{set}");
+        assert_eq!(home.document("partner list")[0], set);
     }
     assert_eq!(
         home.says("partner set piesync --merge-updates on"),
-        "Updates that wait for piesync are merged from now on.\n"
+        "Updates that wait for piesync are merged, and its authorization requests may do without PKCE.\n"
     );
     assert_eq!(home.complains("partner set nobody --merge-updates on"), "there is no partner nobody");
 }

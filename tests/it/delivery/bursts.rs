@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leadgate::model::Clock;
+use leadgate::model::partner::PartnerChange;
 use leadgate::model::time::after;
 use serde_json::json;
 
@@ -20,7 +21,7 @@ on_every_engine!(
 async fn start() -> (World, Receiver, Subscriber) {
     let (world, receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
-    world.store.set_partner_merging(&"piesync".parse().unwrap(), true).await.unwrap();
+    world.store.change_partner(&"piesync".parse().unwrap(), PartnerChange { merge_updates: Some(true), ..PartnerChange::default() }).await.unwrap();
     (world, receiver, subscriber)
 }
 

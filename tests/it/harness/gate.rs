@@ -147,6 +147,7 @@ impl Gate {
             redirect_uris: redirect_uris.iter().map(|uri| uri.parse().unwrap()).collect(),
             echo,
             merge_updates: false,
+            require_pkce: false,
             created: self.now(),
         };
         self.store.add_partner(partner.clone()).await.unwrap();

@@ -26,6 +26,7 @@ pub fn partner(entropy: &dyn Entropy, now: Timestamp, slug: &str) -> Partner {
         redirect_uris: vec![format!("https://{slug}.example/cb").parse().unwrap()],
         echo: true,
         merge_updates: false,
+        require_pkce: false,
         created: now,
     }
 }

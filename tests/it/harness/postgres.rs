@@ -1,8 +1,12 @@
 //! A PostgreSQL of the tests' own, started when the first test needs it, and a database of its own for each test.
+//!
+//! Databases are made ahead and removed behind the tests' backs: each takes longer than many a test.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 
 use leadgate::store::{self, DatabaseUrl};
 
@@ -14,17 +18,28 @@ const TEMPLATE: &str = "leadgate_template";
 /// Many small databases, and nothing that must survive.
 const SETTINGS: [&str; 6] = [
     "fsync=off",
-    "max_connections=300",
+    "max_connections=500",
     "shared_buffers=64MB",
     "wal_level=minimal",
     "max_wal_senders=0",
     "max_wal_size=256MB",
 ];
 
+/// So many databases lie ready for the next tests.
+const AHEAD: usize = 2;
+
+/// So many databases may wait to be removed: each takes its place on the disk.
+const BEHIND: usize = 8;
+
 /// The server that all tests of this process share.
 struct Cluster {
-    server: Server,
-    databases: AtomicUsize,
+    server: Arc<Server>,
+    /// Migrated databases that nobody has used.
+    ready: Mutex<Receiver<String>>,
+    /// Databases that nobody uses any more.
+    done: SyncSender<String>,
+    /// How many databases without tables there were.
+    empties: AtomicUsize,
 }
 
 /// A test's own database; gone when this is dropped.
@@ -36,19 +51,19 @@ pub struct Database {
 impl Database {
     /// A fresh one, migrated.
     pub fn new() -> Self {
-        Self::create(&format!("TEMPLATE {TEMPLATE}"))
+        let ready = cluster().ready.lock().expect("nobody fails while taking one");
+        Self::called(ready.recv().expect("databases are made"))
     }
 
     /// A fresh one, without tables.
     pub fn empty() -> Self {
-        Self::create("")
+        let name = format!("leadgate_empty_{}", cluster().empties.fetch_add(1, Ordering::Relaxed));
+        cluster().server.run("postgres", &format!("CREATE DATABASE {name}"));
+        Self::called(name)
     }
 
-    fn create(how: &str) -> Self {
-        let cluster = cluster();
-        let name = format!("leadgate_{}", cluster.databases.fetch_add(1, Ordering::Relaxed));
-        cluster.server.run("postgres", &format!("CREATE DATABASE {name} {how}"));
-        Self { url: cluster.server.url(&name), name }
+    fn called(name: String) -> Self {
+        Self { url: cluster().server.url(&name), name }
     }
 
     /// Its `database_url`.
@@ -112,7 +127,8 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        cluster().server.run("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        // Fails only when that thread has: then all is removed with the server.
+        let _ = cluster().done.send(std::mem::take(&mut self.name));
     }
 }
 
@@ -120,10 +136,32 @@ impl Drop for Database {
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
-        let server = Server::start(&SETTINGS);
+        let server = Arc::new(Server::start(&SETTINGS));
         server.run("postgres", &format!("CREATE DATABASE {TEMPLATE}"));
         let url: DatabaseUrl = server.url(TEMPLATE).parse().unwrap();
         apart(async move { store::migrate(&url).await.unwrap() });
-        Cluster { server, databases: AtomicUsize::new(0) }
+        let (ready, done) = (make_ahead(server.clone()), remove_behind(server.clone()));
+        Cluster { server, ready: Mutex::new(ready), done, empties: AtomicUsize::new(0) }
     })
+}
+
+fn make_ahead(server: Arc<Server>) -> Receiver<String> {
+    let (made, ready) = sync_channel(AHEAD);
+    // The other way, the default since version 15, writes each page to the log, too.
+    let since_15 = server.number("postgres", "SELECT current_setting('server_version_num')::BIGINT") >= 150_000;
+    let how = if since_15 { "STRATEGY FILE_COPY" } else { "" };
+    let make = move |number| {
+        let name = format!("leadgate_{number}");
+        server.run("postgres", &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} {how}"));
+        name
+    };
+    thread::spawn(move || (0_u64..).map(make).try_for_each(|name| made.send(name)));
+    ready
+}
+
+fn remove_behind(server: Arc<Server>) -> SyncSender<String> {
+    let (done, over) = sync_channel::<String>(BEHIND);
+    let remove = move |name| server.run("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
+    thread::spawn(move || over.into_iter().for_each(remove));
+    done
 }

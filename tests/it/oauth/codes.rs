@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::door::{CALLBACK, CHALLENGE, Door, VERIFIER, assert_refused, pair};
+use leadgate::model::partner::PartnerChange;
+
+use super::door::{CALLBACK, CHALLENGE, Door, VERIFIER, assert_page, assert_refused, pair};
+use super::visitor::{SentBack, Visitor};
 use crate::harness::{answer, on_every_engine};
 
 on_every_engine!(
@@ -20,6 +23,7 @@ on_every_engine!(
     oauth_081_a_verifier_that_nobody_asked_for_is_refused,
     oauth_082_pkce_is_optional_and_enforced_once_a_challenge_was_sent,
     oauth_082_pkce_survives_the_login,
+    oauth_082_a_partner_can_be_made_to_use_pkce,
 );
 
 const PKCE: [(&str, Option<&str>); 2] = [("code_challenge", Some(CHALLENGE)), ("code_challenge_method", Some("S256"))];
@@ -174,10 +178,33 @@ async fn oauth_082_pkce_is_optional_and_enforced_once_a_challenge_was_sent() {
 
 async fn oauth_082_pkce_survives_the_login() {
     let door = Door::open().await;
-    let mut visitor = super::visitor::Visitor::new(&door.gate);
+    let mut visitor = Visitor::new(&door.gate);
     let page = visitor.get(&door.asking(&PKCE)).await;
     let consent = visitor.log_in(&page, &door.owner).await;
-    let sent = super::visitor::SentBack::read(&visitor.approve(&consent).await);
+    let sent = SentBack::read(&visitor.approve(&consent).await);
     assert_refused(&door.redeem(sent.code()).await, 400, "invalid_grant");
     assert_eq!(door.redeem_with(sent.code(), VERIFIER).await.status, 200);
+}
+
+async fn oauth_082_a_partner_can_be_made_to_use_pkce() {
+    let door = Door::open().await;
+    let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
+    let consent = owner.get(&door.asking(&[])).await;
+    let slug = &door.partner.partner.slug;
+    door.gate.store.change_partner(slug, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() }).await.unwrap();
+
+    let told = door.told(&[]).await;
+    assert_eq!((told.error(), told.get("state")), ("invalid_request", Some("s-1")));
+    assert_eq!(told.get("error_description"), Some("code_challenge is missing"));
+    assert_eq!(told.get("iss"), Some(door.gate.url("/piesync").as_str()));
+    // Nor is a request granted that came before.
+    assert_page(&owner.approve(&consent).await, 400);
+    assert_eq!(door.gate.count("grants"), 0);
+
+    let code = door.code_for(&PKCE).await;
+    assert_refused(&door.redeem(&code).await, 400, "invalid_grant");
+    assert_eq!(door.redeem_with(&code, VERIFIER).await.status, 200);
+    // Other partners are not concerned, and it is one's choice again.
+    door.gate.store.change_partner(slug, PartnerChange { require_pkce: Some(false), ..PartnerChange::default() }).await.unwrap();
+    assert_eq!(door.redeem(&door.code().await).await.status, 200);
 }

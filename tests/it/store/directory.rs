@@ -1,6 +1,6 @@
 //! Users, sites, partners, sources.
 
-use leadgate::model::partner::{ClientId, Partner};
+use leadgate::model::partner::{ClientId, Partner, PartnerChange};
 use leadgate::model::person::{Email, PasswordHash};
 use leadgate::model::site::Site;
 use leadgate::model::source::{Reach, Source};
@@ -127,8 +127,8 @@ async fn a_removed_site_is_gone_for_every_read(f: &Fixture) {
 
 async fn a_partner_is_found_by_slug_and_client_id(f: &Fixture) {
     let uris = ["https://p.example/b", "https://p.example/a"].map(|uri| uri.parse().unwrap());
-    let piesync =
-        Partner { redirect_uris: uris.to_vec(), echo: false, ..make::partner(&f.entropy, f.now(), "piesync") };
+    let made = make::partner(&f.entropy, f.now(), "piesync");
+    let piesync = Partner { redirect_uris: uris.to_vec(), echo: false, require_pkce: true, ..made };
     assert_eq!(f.store.add_partner(piesync.clone()).await.unwrap(), NewPartner::Added);
     let cinc = f.partner("cinc").await;
 
@@ -141,9 +141,12 @@ async fn a_partner_is_found_by_slug_and_client_id(f: &Fixture) {
 
     let secret = Plain::<Credential>::generate(&f.entropy).hash();
     assert_eq!(f.store.set_partner_secret(&piesync.slug, secret).await.unwrap(), Removed::Yes);
-    assert_eq!(f.store.partner_by_slug(&piesync.slug).await.unwrap(), Some(Partner { secret, ..piesync }));
+    assert_eq!(f.store.change_partner(&piesync.slug, PartnerChange { require_pkce: Some(false), ..PartnerChange::default() }).await.unwrap(), Removed::Yes);
+    let changed = Partner { secret, require_pkce: false, ..piesync };
+    assert_eq!(f.store.partner_by_slug(&changed.slug).await.unwrap(), Some(changed));
     let nobody = "nobody".parse().unwrap();
     assert_eq!(f.store.set_partner_secret(&nobody, secret).await.unwrap(), Removed::NotFound);
+    assert_eq!(f.store.change_partner(&nobody, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() }).await.unwrap(), Removed::NotFound);
 }
 
 async fn a_removed_partner_frees_its_slug(f: &Fixture) {
@@ -154,6 +157,7 @@ async fn a_removed_partner_frees_its_slug(f: &Fixture) {
     assert_eq!(f.store.partners().await.unwrap(), []);
     let secret = Plain::<Credential>::generate(&f.entropy).hash();
     assert_eq!(f.store.set_partner_secret(&old.slug, secret).await.unwrap(), Removed::NotFound);
+    assert_eq!(f.store.change_partner(&old.slug, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() }).await.unwrap(), Removed::NotFound);
 
     let new = f.partner("piesync").await;
     assert_eq!(f.store.partner_by_slug(&old.slug).await.unwrap(), Some(new));

@@ -54,6 +54,7 @@ fn partner(uri: RedirectUri) -> Partner {
         redirect_uris: vec![uri],
         echo: true,
         merge_updates: false,
+        require_pkce: false,
         created: Timestamp::UNIX_EPOCH,
     }
 }

@@ -18,6 +18,7 @@ use crate::http::routes::both;
 /// Where somebody sees their sessions.
 pub(super) const HOME: &str = "/account/";
 const SIGN_IN: &str = "/account/login/";
+const FORGOTTEN: &str = "/account/password/forgotten/";
 const PASSWORD_IS_SET: &str = "/account/password/done/";
 const LINK_IS_SENT: &str = "/account/password/sent/";
 
@@ -31,9 +32,6 @@ pub(super) fn routes() -> Router<App> {
         .merge(both("/account/password/", get(password::show).post(password::submit).fallback(method_not_allowed)))
         .merge(both(PASSWORD_IS_SET, get(views::password_is_set).fallback(method_not_allowed)))
         .merge(both(LINK_PATH, get(recovery::show_link).post(recovery::set_password).fallback(method_not_allowed)))
-        .merge(both(
-            "/account/password/forgotten/",
-            get(recovery::show_forgotten).post(recovery::ask).fallback(method_not_allowed),
-        ))
+        .merge(both(FORGOTTEN, get(recovery::show_forgotten).post(recovery::ask).fallback(method_not_allowed)))
         .merge(both(LINK_IS_SENT, get(views::link_is_sent).fallback(method_not_allowed)))
 }

@@ -6,11 +6,12 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
 use super::submission::Submission;
-use super::{LINK_IS_SENT, PASSWORD_IS_SET, views};
+use super::{FORGOTTEN, LINK_IS_SENT, PASSWORD_IS_SET, views};
 use crate::domain::account::SetPassword;
 use crate::domain::forms::Form;
-use crate::domain::links::LINK_PATH;
+use crate::domain::links::{Asked, LINK_PATH};
 use crate::http::form::Params;
+use crate::http::middleware::ClientAddress;
 use crate::http::pages::error::PageError;
 use crate::http::pages::visit::{Visitor, see_page, sign_out};
 use crate::http::{App, cookies};
@@ -61,11 +62,17 @@ pub(super) async fn show_forgotten(State(app): State<App>, headers: HeaderMap) -
 }
 
 /// Whoever it is, the answer is the same, and takes the same time.
-pub(super) async fn ask(State(app): State<App>, request: Request) -> Result<Response, PageError> {
+pub(super) async fn ask(
+    State(app): State<App>,
+    ClientAddress(address): ClientAddress,
+    request: Request,
+) -> Result<Response, PageError> {
     if !app.gateway.sends_mail() {
         return Err(PageError::NotFound);
     }
     let sent = Submission::read(&app, Form::Forgotten, request).await?;
-    app.gateway.ask_for_reset(sent.field("email"));
-    Ok(see_page(LINK_IS_SENT))
+    match app.gateway.ask_for_reset(sent.field("email"), address).await? {
+        Asked::Noted => Ok(see_page(LINK_IS_SENT)),
+        Asked::Throttled(throttled) => Err(PageError::TooManyLinks(FORGOTTEN.to_owned(), throttled)),
+    }
 }

@@ -63,6 +63,7 @@ CREATE TABLE partners (
     secret      BYTEA   NOT NULL,
     echo        BOOLEAN NOT NULL,
     merge_updates BOOLEAN NOT NULL,
+    require_pkce BOOLEAN NOT NULL,
     created_at  BIGINT  NOT NULL,
     removed_at  BIGINT
 );

@@ -61,6 +61,7 @@ CREATE TABLE partners (
     secret      BLOB    NOT NULL,
     echo        INTEGER NOT NULL,
     merge_updates INTEGER NOT NULL,
+    require_pkce INTEGER NOT NULL,
     created_at  INTEGER NOT NULL,
     removed_at  INTEGER
 ) STRICT, WITHOUT ROWID;

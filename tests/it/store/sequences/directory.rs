@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leadgate::model::partner::{Partner, Slug};
+use leadgate::model::partner::{Partner, PartnerChange, Slug};
 use leadgate::model::password::{LinkKind, NewLink, PasswordChange, Proof};
 use leadgate::model::person::{PasswordHash, User};
 use leadgate::model::site::Site;
@@ -37,8 +37,8 @@ pub enum Step {
     GrantSite { site: usize, email: usize },
     RemoveSite { site: usize },
     AddPartner { slug: usize, echo: bool, merge: bool },
-    SetMerging { slug: usize, merge: bool },
     RotatePartner { slug: usize },
+    ChangePartner { slug: usize, merge_updates: Option<bool>, require_pkce: Option<bool> },
     RemovePartner { slug: usize },
     AddSource { username: usize, sites: Option<Vec<usize>> },
     RemoveSource { username: usize },
@@ -68,8 +68,9 @@ pub fn steps() -> impl Strategy<Value = Step> {
         1 => site.clone().prop_map(|site| Step::RemoveSite { site }),
         4 => (slug.clone(), any::<bool>(), any::<bool>())
             .prop_map(|(slug, echo, merge)| Step::AddPartner { slug, echo, merge }),
-        2 => (slug.clone(), any::<bool>()).prop_map(|(slug, merge)| Step::SetMerging { slug, merge }),
         1 => slug.clone().prop_map(|slug| Step::RotatePartner { slug }),
+        3 => (slug.clone(), any::<Option<bool>>(), any::<Option<bool>>())
+            .prop_map(|(slug, merge_updates, require_pkce)| Step::ChangePartner { slug, merge_updates, require_pkce }),
         1 => slug.prop_map(|slug| Step::RemovePartner { slug }),
         2 => (username.clone(), prop::option::of(some(site)))
             .prop_map(|(username, sites)| Step::AddSource { username, sites }),
@@ -125,13 +126,14 @@ impl Step {
                 world.both(async |store| store.remove_site(site, now).await).await.map(drop)
             }
             Step::AddPartner { slug, echo, merge } => add_partner(world, *slug, *echo, *merge).await,
-            Step::SetMerging { slug, merge } => {
-                let slug = slug_of(*slug);
-                world.both(async |store| store.set_partner_merging(&slug, *merge).await).await.map(drop)
-            }
             Step::RotatePartner { slug } => {
                 let (slug, secret) = (slug_of(*slug), Plain::<Credential>::generate(&world.entropy).hash());
                 world.both(async |store| store.set_partner_secret(&slug, secret).await).await.map(drop)
+            }
+            Step::ChangePartner { slug, merge_updates, require_pkce } => {
+                let slug = slug_of(*slug);
+                let change = PartnerChange { merge_updates: *merge_updates, require_pkce: *require_pkce };
+                world.both(async |store| store.change_partner(&slug, change).await).await.map(drop)
             }
             Step::RemovePartner { slug } => {
                 let (slug, now) = (slug_of(*slug), world.now);
