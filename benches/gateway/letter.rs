@@ -11,8 +11,8 @@ use crate::lead::{lead_called, update_called};
 
 /// Where the number of a lead will stand.
 const NUMBER: &str = "#######";
-/// Where the id of a lead will stand, as the gateway writes ids.
-const ID: &str = "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~";
+/// Where the id of a lead will stand, as the gateway writes them.
+const ID: &str = "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~";
 /// Where the count of a lead's changes will stand.
 const VERSION: &str = "^";
 
