@@ -13,8 +13,8 @@ use crate::receiver::Receiver;
 pub struct Times {
     pub since_sent: Percentiles,
     pub since_accepted: Percentiles,
-    /// How many were accepted per second: fewer than were to be, when that is more than the gateway can.
-    pub accepted_per_second: f64,
+    /// How many were accepted and delivered per second: fewer than were to be, when that is more than the gateway can.
+    pub per_second: f64,
 }
 
 /// In milliseconds.
@@ -30,6 +30,7 @@ pub async fn at_pace(cast: &Cast, nodes: &Nodes, receiver: &mut Receiver, pace: 
     let (exchanges, arrivals) = tokio::join!(posting, receiver.take(pace.requests()));
     assert_eq!(arrivals.len(), exchanges.len(), "every lead arrives");
     let (mut since_sent, mut since_accepted) = (Vec::new(), Vec::new());
+    let last = arrivals.iter().map(|arrival| arrival.at).max();
     for arrival in arrivals {
         let number = arrival.mark.lead as usize - pace.first;
         if number >= pace.warming() {
@@ -38,11 +39,10 @@ pub async fn at_pace(cast: &Cast, nodes: &Nodes, receiver: &mut Receiver, pace: 
             since_accepted.push(arrival.at.saturating_duration_since(exchanges[number].answered));
         }
     }
-    let counted = &exchanges[pace.warming()..];
-    let last = counted.iter().map(|exchange| exchange.answered).max().expect("some were sent");
-    let accepted_per_second = counted.len() as f64 / (last - counted[0].sent).as_secs_f64();
+    let last = last.expect("some arrived");
+    let per_second = since_sent.len() as f64 / (last - exchanges[pace.warming()].sent).as_secs_f64();
     let (since_sent, since_accepted) = (percentiles(since_sent), percentiles(since_accepted));
-    Times { since_sent, since_accepted, accepted_per_second }
+    Times { since_sent, since_accepted, per_second }
 }
 
 pub fn percentiles(mut times: Vec<Duration>) -> Percentiles {

@@ -45,11 +45,6 @@ impl Ledger {
         }
     }
 
-    /// Forgets what nobody has taken.
-    pub fn clear(&self) {
-        self.inner().arrivals.clear();
-    }
-
     /// Adds a request that was refused.
     pub fn refuse(&self, at: Instant) {
         self.inner().refusals.push(at);

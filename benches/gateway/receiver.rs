@@ -53,11 +53,6 @@ impl Receiver {
         self.conduct.change(manner);
     }
 
-    /// Forgets what came and was not taken.
-    pub fn clear(&mut self) {
-        self.ledger.clear();
-    }
-
     /// When it refused requests, so far.
     pub fn refusals(&self) -> Vec<Instant> {
         self.ledger.refusals()

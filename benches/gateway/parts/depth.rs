@@ -14,9 +14,9 @@ use std::ops::Range;
 use std::time::Instant;
 
 use crate::gateway::Nodes;
-use crate::plot::{Colour, Lines, Scale, Series};
+use crate::plot::{Colour, Lines, Plot, Scale, Series};
 use crate::receiver::per_second;
-use crate::report::{Figure, Goal, Report, number};
+use crate::report::{Figure, Goal, Report, Section, number};
 use crate::rounds::Rounds;
 use crate::scene::Scene;
 use crate::spent::Spent;
@@ -28,12 +28,12 @@ const DEPTHS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 /// Delivered before anything counts.
 const WARM_UP: usize = 20_000;
 
-const WINDOWS: usize = 5;
+const WINDOWS: usize = 7;
 const WINDOW: usize = 1_000;
 /// What counts of a window.
 const COUNTED: Range<usize> = 100..900;
 
-const PROSE: &str = "Deliveries to one receiver, while so many wait. Each depth is measured once, in five windows of 1,000 deliveries, after \
+const PROSE: &str = "Deliveries to one receiver, while so many wait. Each depth is measured once, in seven windows of 1,000 deliveries, after \
                      20,000 that do not count; the lowest and the highest window stand behind the median. With a thousand waiting, each \
                      window is a backlog of its own.";
 
@@ -49,17 +49,24 @@ struct Measured {
 
 pub async fn measure(rounds: &Rounds, report: &mut Report) {
     progress("deliveries at each depth");
-    let mut section = report.section("Backlog", PROSE);
     let (mut measured, mut limits) = (Vec::new(), Vec::new());
     for setup in &rounds.setups {
         limits.push(raw_loop::measure(WARM_UP).await[0]);
-        let mut depth = Depth { scene: Scene::new(*setup).await, waiting: 0 };
         let mut depths = Vec::new();
-        for waiting in DEPTHS {
-            depths.push(depth.measure(waiting).await);
+        for depth in DEPTHS {
+            let mut backlog = Depth { scene: Scene::new(*setup).await, waiting: 0 };
+            depths.push(backlog.measure(depth).await);
         }
         measured.push(depths);
     }
+    let mut section = section(&measured, report);
+    section.plot(draw(rounds, &measured, &Figure::new(limits).of_median()));
+    report.add(section);
+}
+
+/// A section of it; `measured` has a list of depths for each setup.
+fn section(measured: &[Vec<Measured>], report: &mut Report) -> Section {
+    let mut section = report.section("Backlog", PROSE);
     let figures = |place: usize, part: fn(&Measured) -> &Figure| -> Vec<Figure> {
         measured.iter().map(|depths| part(&depths[place]).clone()).collect()
     };
@@ -67,14 +74,10 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
     for (place, depth) in DEPTHS.into_iter().enumerate() {
         let name = format!("deliveries per second, {} waiting", number(depth as f64, 0));
         section.row(&name, 0, &figures(place, |measured| &measured.rate));
-        if place == last {
-            section.headline();
-        }
     }
-    let [shallow, deep] = [0, last].map(|place| figures(place, |measured| &measured.rate));
-    let median = |figure: &Figure| Figure::new(vec![figure.median()]);
-    let shares: Vec<_> =
-        deep.iter().zip(&shallow).map(|(deep, shallow)| median(deep).percent_of(&median(shallow))).collect();
+    section.headline();
+    let medians = |place| figures(place, |measured| &measured.rate).into_iter().map(|rate| rate.of_median());
+    let shares: Vec<_> = medians(last).zip(medians(0)).map(|(deep, shallow)| deep.percent_of(&shallow)).collect();
     section.row("a million against a thousand, %", 0, &shares);
     report.reached(Goal::Depth, &[&shares]);
     for (place, depth) in DEPTHS.into_iter().enumerate() {
@@ -84,25 +87,24 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
     let memory = figures(last, |measured| &measured.memory);
     section.row("peak memory of the gateway, a million waiting, MiB", 0, &memory);
     report.reached(Goal::MemoryWithAMillion, &[&memory]);
+    section
+}
 
-    let setups = rounds.setups.iter().zip(&measured).map(|(setup, depths)| {
+fn draw(rounds: &Rounds, measured: &[Vec<Measured>], limit: &Figure) -> Plot {
+    let setups = rounds.setups.iter().zip(measured).map(|(setup, depths)| {
         Series::of(*setup, DEPTHS.iter().zip(depths).map(|(depth, measured)| (*depth as f64, measured.rate.clone())))
     });
-    let limit = Figure::new(limits);
-    let ends = [DEPTHS[0], DEPTHS[last]].map(|depth| (depth as f64, Figure::new(vec![limit.median()])));
+    let ends = [DEPTHS[0], DEPTHS[DEPTHS.len() - 1]].map(|depth| (depth as f64, limit.clone()));
     let raw = Series { name: "the raw loop".to_owned(), colour: Colour::Grey, dashed: true, points: ends.to_vec() };
     let series: Vec<_> = setups.chain([raw]).collect();
-    section.plot(
-        Lines {
-            name: "backlog",
-            title: "Deliveries per second, by how many are waiting".to_owned(),
-            x: Scale::log("waiting deliveries", &DEPTHS.map(|depth| depth as f64)),
-            y: Scale::from_zero("deliveries per second", series.iter().map(Series::most)),
-            series,
-        }
-        .draw(),
-    );
-    report.add(section);
+    Lines {
+        name: "backlog",
+        title: "Deliveries per second, by how many are waiting".to_owned(),
+        x: Scale::log("waiting deliveries", &DEPTHS.map(|depth| depth as f64)),
+        y: Scale::from_zero("deliveries per second", series.iter().map(Series::most)),
+        series,
+    }
+    .draw()
 }
 
 /// A backlog, and who receives it.
@@ -117,8 +119,6 @@ impl Depth {
     async fn measure(&mut self, depth: usize) -> Measured {
         self.refill(depth.max(WARM_UP));
         self.scene.cast.data.checkpoint();
-        // What the gateways before had sent already when they were stopped.
-        self.scene.receiver.clear();
         let nodes = self.scene.start().await;
         backlog::release(&self.scene.cast, self.scene.subscribed);
         self.deliver(WARM_UP).await;

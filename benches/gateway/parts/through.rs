@@ -8,10 +8,10 @@ use crate::rounds::Rounds;
 use crate::scene::Scene;
 use crate::spent::Spent;
 
-const LEADS: usize = 10_000;
+const LEADS: usize = 20_000;
 const CALLERS: usize = 32;
 
-const PROSE: &str = "10,000 new leads are posted by 32 callers, as fast as they are accepted, and delivered to one receiver. The rate is \
+const PROSE: &str = "20,000 new leads are posted by 32 callers, as fast as they are accepted, and delivered to one receiver. The rate is \
                      that at which they arrive. CPU seconds are those of whole processes.";
 
 /// The main figure: all that the gateway is for.

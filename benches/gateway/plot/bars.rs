@@ -1,6 +1,6 @@
 //! Figures beside each other: lying bars, each of one part or of several.
 
-use super::svg::{Anchor, Sheet, WIDTH};
+use super::svg::{Anchor, Sheet, Swatch, WIDTH};
 use super::{Colour, Plot, Scale};
 
 const LEFT: f64 = 250.0;
@@ -31,20 +31,20 @@ pub struct Bars {
 
 impl Bars {
     pub fn draw(self) -> Plot {
+        let top = if self.legend.is_empty() { TOP - 26.0 } else { TOP };
         let gaps = self.bars.iter().skip(1).filter(|bar| bar.apart).count();
-        let bottom = TOP + STEP * self.bars.len() as f64 + GAP * gaps as f64;
+        let bottom = top + STEP * self.bars.len() as f64 + GAP * gaps as f64;
         let mut sheet = Sheet::new(&self.title, bottom + 54.0);
-        let legend: Vec<_> = self.legend.iter().map(|(colour, name)| (*colour, false, name.as_str())).collect();
-        sheet.legend(&legend);
+        sheet.legend(self.legend.iter().map(|(colour, name)| (*colour, Swatch::Area, name.as_str())));
         let scale = Scale::from_zero(self.label, self.bars.iter().map(Bar::whole));
         let at = |figure: f64| LEFT + (RIGHT - LEFT) * scale.place(figure);
         for tick in &scale.ticks {
-            sheet.stroke("grid", (at(*tick), TOP - 4.0), (at(*tick), bottom));
+            sheet.stroke("grid", (at(*tick), top - 4.0), (at(*tick), bottom));
             sheet.text("tick", at(*tick), bottom + 18.0, Anchor::Middle, &scale.text(*tick));
         }
-        sheet.stroke("axis", (LEFT, TOP - 4.0), (LEFT, bottom));
+        sheet.stroke("axis", (LEFT, top - 4.0), (LEFT, bottom));
         sheet.text("label", f64::midpoint(LEFT, RIGHT), bottom + 40.0, Anchor::Middle, self.label);
-        let mut y = TOP;
+        let mut y = top;
         for (place, bar) in self.bars.iter().enumerate() {
             y += if bar.apart && place > 0 { GAP } else { 0.0 };
             sheet.text("label", LEFT - 12.0, y + 15.0, Anchor::End, &bar.name);

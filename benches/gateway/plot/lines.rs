@@ -1,14 +1,14 @@
 //! Figures over something that grows: a line for each setup, and a band for how far its rounds lie apart.
 
-use super::svg::{Anchor, Sheet, WIDTH};
+use super::svg::{Anchor, Sheet, Swatch, WIDTH};
 use super::{Colour, Plot, Scale};
 use crate::report::Figure;
 use crate::setup::Setup;
 
-const HEIGHT: f64 = 400.0;
+const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 76.0;
 const RIGHT: f64 = WIDTH - 28.0;
-const TOP: f64 = 78.0;
+const TOP: f64 = 104.0;
 const BOTTOM: f64 = HEIGHT - 56.0;
 
 /// A line.
@@ -44,8 +44,8 @@ pub struct Lines {
 impl Lines {
     pub fn draw(self) -> Plot {
         let mut sheet = Sheet::new(&self.title, HEIGHT);
-        let legend: Vec<_> = self.series.iter().map(|one| (one.colour, one.dashed, one.name.as_str())).collect();
-        sheet.legend(&legend);
+        let swatch = |one: &Series| Swatch::Line { dashed: one.dashed };
+        sheet.legend(self.series.iter().map(|one| (one.colour, swatch(one), one.name.as_str())));
         self.frame(&mut sheet);
         for series in &self.series {
             self.band(&mut sheet, series);
@@ -74,7 +74,7 @@ impl Lines {
         }
         sheet.stroke("axis", (LEFT, BOTTOM), (RIGHT, BOTTOM));
         sheet.text("label", f64::midpoint(LEFT, RIGHT), BOTTOM + 42.0, Anchor::Middle, self.x.label);
-        sheet.text("label", RIGHT, TOP - 10.0, Anchor::End, self.y.label);
+        sheet.text("label", 20.0, TOP - 17.0, Anchor::Start, self.y.label);
     }
 
     /// From the lowest of each point's rounds to its highest.

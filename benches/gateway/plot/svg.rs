@@ -47,6 +47,13 @@ pub enum Anchor {
     End,
 }
 
+/// How something is drawn.
+#[derive(Clone, Copy)]
+pub enum Swatch {
+    Line { dashed: bool },
+    Area,
+}
+
 /// What was drawn so far.
 pub struct Sheet {
     body: String,
@@ -97,12 +104,20 @@ impl Sheet {
     }
 
     /// What the colours mean, in a line below the title.
-    pub fn legend(&mut self, entries: &[(Colour, bool, &str)]) {
+    pub fn legend<'a>(&mut self, entries: impl IntoIterator<Item = (Colour, Swatch, &'a str)>) {
         let mut x = 20.0;
-        for (colour, dashed, name) in entries {
-            self.line(*colour, *dashed, &[(x, 52.0), (x + 22.0, 52.0)]);
-            self.text("legend", x + 29.0, 56.5, Anchor::Start, name);
-            x += 29.0 + 7.0 * name.chars().count() as f64 + 22.0;
+        for (colour, swatch, name) in entries {
+            let width = match swatch {
+                Swatch::Area => 13.0,
+                Swatch::Line { .. } => 24.0,
+            };
+            match swatch {
+                Swatch::Area => self.rect(colour, (x, 45.5), (width, 13.0)),
+                Swatch::Line { dashed } => self.line(colour, dashed, &[(x, 52.0), (x + width, 52.0)]),
+            }
+            self.text("legend", x + width + 7.0, 56.5, Anchor::Start, name);
+            // Roughly as wide as that is.
+            x += width + 7.0 + 7.2 * name.chars().count() as f64 + 20.0;
         }
     }
 

@@ -18,6 +18,11 @@ impl Figure {
         f64::midpoint(rounds[(rounds.len() - 1) / 2], rounds[rounds.len() / 2])
     }
 
+    /// The median alone.
+    pub fn of_median(&self) -> Self {
+        Self(vec![self.median()])
+    }
+
     pub fn min(&self) -> f64 {
         self.0.iter().copied().fold(f64::INFINITY, f64::min)
     }
