@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use leadgate::model::{SubscriptionId, Timestamp, time};
+use leadgate::model::{Timestamp, time};
 
-use crate::cast::{self, Cast};
+use crate::cast::{self, Cast, Subscribed};
 use crate::data::Data;
 use crate::lead::lead;
 
@@ -18,10 +18,10 @@ const NOTICE: Duration = Duration::from_millis(1200);
 const PER_MILLISECOND: usize = 5;
 
 /// Adds `count` leads, each with a delivery that waits for the subscription, due from now on.
-pub fn add(cast: &Cast, subscription: SubscriptionId, count: usize) {
+pub fn add(cast: &Cast, to: Subscribed, count: usize) {
     let insert = match cast.data {
-        Data::Sqlite(_) => on_sqlite(cast, subscription, count),
-        Data::Postgres(_) => on_postgres(cast, subscription, count),
+        Data::Sqlite(_) => on_sqlite(cast, to, count),
+        Data::Postgres(_) => on_postgres(cast, to, count),
     };
     cast.data.run(&insert);
     if let Data::Postgres(_) = cast.data {
@@ -31,17 +31,18 @@ pub fn add(cast: &Cast, subscription: SubscriptionId, count: usize) {
 }
 
 /// Lets the gateways begin, all at the same moment.
-pub fn release(cast: &Cast, subscription: SubscriptionId) {
+pub fn release(cast: &Cast, to: Subscribed) {
     let at = millis(time::after(cast::now(), NOTICE));
     let id = match cast.data {
-        Data::Sqlite(_) => format!("x'{}'", hex::encode(subscription.as_bytes())),
-        Data::Postgres(_) => format!("'{subscription}'"),
+        Data::Sqlite(_) => format!("x'{}'", hex::encode(to.id.as_bytes())),
+        Data::Postgres(_) => format!("'{}'", to.id),
     };
     cast.data.run(&format!("UPDATE subscriptions SET next_due_at = {at} WHERE id = {id}"));
 }
 
-fn on_postgres(cast: &Cast, subscription: SubscriptionId, count: usize) -> String {
-    let (site, partner, now, lead) = (cast.site, cast.partner, millis(cast::now()), lead(0).to_string());
+fn on_postgres(cast: &Cast, to: Subscribed, count: usize) -> String {
+    let (Subscribed { site, id: subscription }, partner) = (to, cast.partner);
+    let (now, lead) = (millis(cast::now()), lead(0).to_string());
     let id = format!(
         "(lpad(to_hex({now} - ({count} - n) / {PER_MILLISECOND}), 12, '0') || right(md5(random()::TEXT), 20))::UUID"
     );
@@ -61,9 +62,9 @@ fn on_postgres(cast: &Cast, subscription: SubscriptionId, count: usize) -> Strin
     )
 }
 
-fn on_sqlite(cast: &Cast, subscription: SubscriptionId, count: usize) -> String {
+fn on_sqlite(cast: &Cast, to: Subscribed, count: usize) -> String {
     let [site, partner, subscription] =
-        [cast.site.as_bytes(), cast.partner.as_bytes(), subscription.as_bytes()].map(hex::encode);
+        [to.site.as_bytes(), cast.partner.as_bytes(), to.id.as_bytes()].map(hex::encode);
     let (now, lead) = (millis(cast::now()), lead(0).to_string());
     let id =
         format!("CAST(unhex(printf('%012x', {now} - ({count} - n) / {PER_MILLISECOND})) || randomblob(10) AS BLOB)");

@@ -37,6 +37,13 @@ pub struct Connection {
     pub refresh: String,
 }
 
+/// A subscription of the partner.
+#[derive(Clone, Copy)]
+pub struct Subscribed {
+    pub site: SiteId,
+    pub id: SubscriptionId,
+}
+
 pub struct Cast {
     pub data: Data,
     pub key: String,
@@ -93,23 +100,38 @@ impl Cast {
         store.close().await;
     }
 
+    /// Another site, which the same people may send leads to.
+    pub async fn another_site(&self) -> SiteId {
+        let store = self.store().await;
+        let id = SiteId::random(&OsEntropy);
+        let site = Site { id, domain: "www.other.com".parse().expect("a domain"), created: now() };
+        store.add_site(site, &[person("kim@example.com").email]).await.expect("a site");
+        store.close().await;
+        id
+    }
+
     /// Has the partner's deliveries sent to `url`.
-    pub async fn subscribe(&self, url: &str) -> SubscriptionId {
+    pub async fn subscribe(&self, url: &str) -> Subscribed {
+        self.subscribe_to(self.site, url).await
+    }
+
+    /// Has the partner's deliveries of a site sent to `url`.
+    pub async fn subscribe_to(&self, site: SiteId, url: &str) -> Subscribed {
         let store = self.store().await;
         let keys = Keyring::parse(&self.key).expect("a generated key");
         let id = SubscriptionId::random(&OsEntropy);
         let subscription = NewSubscription {
             id,
-            site: self.site,
+            site,
             partner: self.partner,
             url: url.parse().expect("a URL"),
-            secret: keys.seal(SECRET.as_bytes(), &secret_context(self.partner, self.site), &OsEntropy),
+            secret: keys.seal(SECRET.as_bytes(), &secret_context(self.partner, site), &OsEntropy),
             by: None,
             now: now(),
         };
         store.replace_subscription(subscription).await.expect("a subscription");
         store.close().await;
-        id
+        Subscribed { site, id }
     }
 
     async fn store(&self) -> SharedStore {

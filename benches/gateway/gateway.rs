@@ -20,7 +20,12 @@ struct Process {
 impl Nodes {
     /// Starts those of a setup on the database of `cast`; all answer when this returns.
     pub async fn start(cast: &Cast, setup: Setup) -> Self {
-        let nodes = Self((0..setup.nodes()).map(|_| Process::start(cast)).collect());
+        Self::start_with(cast, setup, &[]).await
+    }
+
+    /// The same, with more variables in their environment.
+    pub async fn start_with(cast: &Cast, setup: Setup, settings: &[(&str, &str)]) -> Self {
+        let nodes = Self((0..setup.nodes()).map(|_| Process::start(cast, settings)).collect());
         for node in &nodes.0 {
             node.answers().await;
         }
@@ -58,7 +63,7 @@ impl Nodes {
 }
 
 impl Process {
-    fn start(cast: &Cast) -> Self {
+    fn start(cast: &Cast, settings: &[(&str, &str)]) -> Self {
         let address = free_address();
         let child = Command::new(env!("CARGO_BIN_EXE_leadgate"))
             .arg("serve")
@@ -67,6 +72,7 @@ impl Process {
             .env("LEADGATE_SECRET_KEY", &cast.key)
             .env("LEADGATE_DELIVERY_ALLOW_NETWORKS", "127.0.0.0/8")
             .env("LEADGATE_LOG", "warn")
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .spawn()
             .expect("the gateway starts");

@@ -32,6 +32,7 @@ struct Inner {
     arrivals: Vec<Arrival>,
     /// How many somebody waits for.
     wanted: usize,
+    refusals: Vec<Instant>,
 }
 
 impl Ledger {
@@ -42,6 +43,15 @@ impl Ledger {
         if inner.arrivals.len() == inner.wanted {
             self.enough.notify_one();
         }
+    }
+
+    /// Adds a request that was refused.
+    pub fn refuse(&self, at: Instant) {
+        self.inner().refusals.push(at);
+    }
+
+    pub fn refusals(&self) -> Vec<Instant> {
+        self.inner().refusals.clone()
     }
 
     /// Waits for the next `count`; fewer if none comes for a minute.
@@ -67,7 +77,7 @@ impl Ledger {
 }
 
 /// What must not be.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Faults {
     /// Changes that never came.
     pub lost: usize,

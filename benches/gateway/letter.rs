@@ -11,6 +11,8 @@ use crate::lead::{lead_called, update_called};
 
 /// Where the number of a lead will stand.
 const NUMBER: &str = "#######";
+/// Where the number of a site will stand.
+pub const SITE: &str = "$$$$$$$";
 /// Where the id of a lead will stand, as the gateway writes ids.
 const ID: &str = "~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~";
 /// Where the count of a lead's changes will stand.
@@ -21,6 +23,7 @@ const VERSION: &str = "^";
 pub struct Letter {
     bytes: Vec<u8>,
     numbers: Vec<usize>,
+    sites: Vec<usize>,
     ids: Vec<usize>,
     versions: Vec<usize>,
 }
@@ -28,8 +31,13 @@ pub struct Letter {
 impl Letter {
     /// Creates a lead on the site of `cast`.
     pub fn creates_lead(cast: &Cast) -> Self {
+        Self::creates_lead_on(&cast.site.to_string(), cast)
+    }
+
+    /// Creates a lead on this site.
+    pub fn creates_lead_on(site: &str, cast: &Cast) -> Self {
         let body = lead_called(NUMBER, "0").to_string();
-        Self::new("POST", &format!("/rest/sites/{}/leads", cast.site), &basic(cast), &body)
+        Self::new("POST", &format!("/rest/sites/{site}/leads"), &basic(cast), &body)
     }
 
     /// Changes a lead on the site of `cast`.
@@ -50,8 +58,8 @@ impl Letter {
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
         let places = |of: &str| text.match_indices(of).map(|(at, _)| at).collect();
-        let (numbers, ids, versions) = (places(NUMBER), places(ID), places(VERSION));
-        Self { bytes: text.into_bytes(), numbers, ids, versions }
+        let (numbers, sites, ids, versions) = (places(NUMBER), places(SITE), places(ID), places(VERSION));
+        Self { bytes: text.into_bytes(), numbers, sites, ids, versions }
     }
 
     /// As it is.
@@ -61,9 +69,13 @@ impl Letter {
 
     /// About the lead with this number.
     pub fn numbered(&mut self, number: usize) -> &mut Self {
-        for &at in &self.numbers {
-            write!(&mut self.bytes[at..at + NUMBER.len()], "{number:07}").expect("there is room for 7 digits");
-        }
+        write_number(&mut self.bytes, &self.numbers, number);
+        self
+    }
+
+    /// For the site with this number.
+    pub fn sited(&mut self, number: usize) -> &mut Self {
+        write_number(&mut self.bytes, &self.sites, number);
         self
     }
 
@@ -81,6 +93,12 @@ impl Letter {
             self.bytes[at] = b'0' + version;
         }
         self
+    }
+}
+
+fn write_number(bytes: &mut [u8], places: &[usize], number: usize) {
+    for &at in places {
+        write!(&mut bytes[at..at + NUMBER.len()], "{number:07}").expect("there is room for 7 digits");
     }
 }
 

@@ -44,41 +44,48 @@ impl Caller for Poster {
     }
 }
 
-/// Posts so many leads, as fast as they are accepted, and updates each of them so many times: one change after the other.
-pub async fn post_so_many(cast: &Cast, nodes: &Nodes, callers: usize, leads: usize, updates: u8) {
-    let (create, update) = (Letter::creates_lead(cast), Letter::updates_lead(cast));
-    let lines = lines(nodes, callers);
-    thread::run(async move || {
-        let next = Rc::new(Cell::new(0));
-        let callers: Vec<_> = lines
-            .map(|line| {
-                let numbers = std::iter::from_fn({
-                    let next = next.clone();
-                    move || (next.get() < leads).then(|| next.replace(next.get() + 1))
-                });
-                tokio::task::spawn_local(post(line, create.clone(), update.clone(), numbers, updates))
-            })
-            .collect();
-        for caller in callers {
-            caller.await.expect("no caller fails");
-        }
-    })
-    .await;
+/// Leads to be posted, as fast as they are accepted.
+#[derive(Clone)]
+pub struct Posts {
+    pub create: Letter,
+    pub leads: usize,
+    /// Leads are spread evenly over so many sites, if the letter has a place for their numbers.
+    pub sites: usize,
+    /// Each lead is changed so often, one change after the other.
+    pub update: Letter,
+    pub updates: u8,
 }
 
-async fn post(
-    mut line: Line,
-    mut create: Letter,
-    mut update: Letter,
-    numbers: impl Iterator<Item = usize>,
-    updates: u8,
-) {
-    for number in numbers {
-        let answer = line.ask(create.numbered(number).text()).await;
-        let location = answer.location.expect("it says where the lead is");
-        update.identified(location.rsplit('/').next().expect("its id")).numbered(number);
-        for version in 1..=updates {
-            line.ask(update.versioned(version).text()).await;
+impl Posts {
+    /// So many, all on the site of `cast`.
+    pub fn new(cast: &Cast, leads: usize) -> Self {
+        let (create, update) = (Letter::creates_lead(cast), Letter::updates_lead(cast));
+        Self { create, leads, sites: 1, update, updates: 0 }
+    }
+
+    /// By so many callers.
+    pub async fn post(self, nodes: &Nodes, callers: usize) {
+        let lines = lines(nodes, callers);
+        thread::run(async move || {
+            let next = Rc::new(Cell::new(0));
+            let callers = lines.map(|line| tokio::task::spawn_local(self.clone().call(line, next.clone())));
+            for caller in callers.collect::<Vec<_>>() {
+                caller.await.expect("no caller fails");
+            }
+        })
+        .await;
+    }
+
+    /// Posts lead after lead of those that nobody else has taken.
+    async fn call(mut self, mut line: Line, next: Rc<Cell<usize>>) {
+        while next.get() < self.leads {
+            let number = next.replace(next.get() + 1);
+            let answer = line.ask(self.create.numbered(number).sited(number % self.sites).text()).await;
+            let location = answer.location.expect("it says where the lead is");
+            self.update.identified(location.rsplit('/').next().expect("its id")).numbered(number);
+            for version in 1..=self.updates {
+                line.ask(self.update.versioned(version).text()).await;
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ pub fn describe() -> String {
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("unknown processor", |(_, name)| name.trim());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{model}, {cores} cores; gateways, database, callers and receiver all on it")
+    format!("{model}, {cores} cores")
 }
 
 /// User and system time of a process; `None` when it has ended.

@@ -1,23 +1,22 @@
-//! What the gateway costs and how fast it is, in one run: `cargo bench`.
+//! What the gateway costs and how fast it is, in one run: `cargo bench`. It writes `docs/benchmarks.md`.
 //!
-//! The gateway is the real binary in a process of its own; callers and receiver live in this process. It is measured on
-//! SQLite, and on a private PostgreSQL with 1, 2 and 3 gateways on it; both with fsync on, on the same disk. Beside the
-//! deliveries, in the same run, stands the *raw loop*: the same signed bodies, sent by the same HTTP client, without any
+//! The gateway is the real binary in a process of its own; callers and receiver live in this process, on a thread each, and
+//! do as little as can be. It is measured on SQLite and on a private PostgreSQL; both with fsync on, on the same disk. Beside
+//! the deliveries, in the same run, stands the *raw loop*: the same signed bodies, sent by the same HTTP client, without any
 //! store. It is the limit that no gateway on this machine could pass.
 //!
-//! GET subscription stands beside a handler that returns a constant, and tokens beside node `oidc-provider`, if it is
-//! there: `mkdir peer && npm install --prefix peer oidc-provider`, then `--oidc-provider peer`.
-//!
-//! To run a part: `cargo bench --bench gateway -- intake backlog --engine postgres --nodes 1 --rounds 1`.
-//! `--help` names the parts. The table goes to standard output, progress to standard error.
+//! To run a part: `cargo bench --bench gateway -- intake backlog --engine postgres --rounds 1`. `--help` names the parts.
+//! What was measured goes to standard output, progress to standard error. Some parts are measured only when they are named:
+//! GET subscription beside a handler that returns a constant, and tokens beside node `oidc-provider`, if it is there:
+//! `mkdir peer && npm install --prefix peer oidc-provider`, then `--oidc-provider peer`.
 
 mod backlog;
 mod cast;
 mod client;
+mod conduct;
 mod constant;
+mod crowd;
 mod data;
-mod depth;
-mod door;
 mod gateway;
 mod latency;
 mod lead;
@@ -32,21 +31,25 @@ mod pace;
 mod parts;
 mod peer;
 mod plans;
+mod plot;
 mod postgres;
 mod raw_loop;
 mod receiver;
+mod report;
 mod rounds;
+mod scene;
 mod setup;
 mod spent;
-mod table;
 mod thread;
 mod tokens;
+
+use std::time::Instant;
 
 use clap::Parser;
 
 use options::{Options, Part};
+use report::Report;
 use rounds::Rounds;
-use table::Table;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -62,39 +65,20 @@ fn main() {
 
 async fn measure(options: &Options) {
     rustls::crypto::ring::default_provider().install_default().expect("nobody else has installed one");
-    let rounds = Rounds { setups: options.setups(), count: options.rounds() };
-    let mut table = Table::new(&rounds.setups);
-    if options.wants(Part::Intake) {
-        parts::intake(&rounds, &mut table).await;
+    let begun = Instant::now();
+    let rounds = Rounds { setups: options.setups(), count: options.rounds(), full: options.full };
+    let mut report = Report::new(&rounds.setups);
+    parts::measure(options, &rounds, &mut report).await;
+    if !report.is_empty() {
+        let machine = machine::describe();
+        println!("{machine}. PostgreSQL with {}.\n\n{}", postgres::SETTINGS.join(", "), report.details());
+        println!("The targets:\n\n{}", report.targets());
+        println!("For the README:\n\n{}", report.headlines());
+        if options.writes() {
+            report::write(&report, &machine, rounds.count);
+        }
     }
-    if options.wants(Part::Through) {
-        parts::through(&rounds, &mut table).await;
-    }
-    if options.wants(Part::Order) {
-        parts::order(&rounds, &mut table).await;
-    }
-    if options.wants(Part::Subscription) {
-        parts::subscription(&rounds, &mut table).await;
-        door::constant(&rounds, &mut table).await;
-    }
-    if options.wants(Part::Tokens) {
-        door::tokens(&rounds, options.oidc_provider.as_deref(), &mut table).await;
-    }
-    if options.wants(Part::Logins) {
-        door::logins(&rounds, &mut table).await;
-    }
-    if options.wants(Part::Backlog) {
-        parts::backlog(&rounds, &mut table).await;
-    }
-    if options.wants(Part::Depth) {
-        depth::measure(&rounds.setups, &mut table).await;
-    }
-    if options.wants(Part::Latency) {
-        parts::latency(&rounds, &mut table).await;
-    }
-    if !table.is_empty() {
-        println!("{}. PostgreSQL with {}.\n\n{table}", machine::describe(), postgres::SETTINGS.join(", "));
-    }
+    progress(&format!("done in {:.0?}", begun.elapsed()));
     if options.wants(Part::Plans) {
         plans::check().await;
     }

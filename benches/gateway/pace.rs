@@ -25,6 +25,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 pub struct Pace {
     pub per_second: u32,
     pub duration: Duration,
+    /// The number of the first request.
+    pub first: usize,
 }
 
 /// When a request was sent, and when its 2xx was there.
@@ -67,7 +69,7 @@ impl Pace {
             exchanges.push(tokio::task::spawn_local(async move {
                 let now = Instant::now();
                 let sent = if now - due < EXACT { now } else { due };
-                line.ask(letter.numbered(number).text()).await;
+                line.ask(letter.numbered(self.first + number).text()).await;
                 let answered = Instant::now();
                 idle.borrow_mut().push((line, letter));
                 drop(permit);

@@ -15,6 +15,7 @@ use leadgate::model::{DeliveryId, OsEntropy, SystemClock, signature};
 use crate::cast;
 use crate::lead::lead;
 use crate::machine::cpu_of;
+use crate::receiver::{Receiver, per_second};
 
 const WORD: &str = "--raw-loop";
 
@@ -90,11 +91,19 @@ async fn send(client: &Client, url: &DestinationUrl, n: usize) {
     assert_eq!(answer.expect("an answer").status, 200);
 }
 
+/// What the raw loop does per second, and its CPU seconds per 1,000.
+pub async fn measure(count: usize) -> [f64; 2] {
+    let mut receiver = Receiver::start().await;
+    let raw = in_a_process_of_its_own(&receiver.url(), count);
+    let rate = per_second(&receiver.times_of(count).await);
+    [rate, raw.finish().as_secs_f64() * 1000.0 / count as f64]
+}
+
 /// A raw loop that runs.
-pub struct Started(Child);
+struct Started(Child);
 
 /// Starts the raw loop against `url`.
-pub fn in_a_process_of_its_own(url: &str, count: usize) -> Started {
+fn in_a_process_of_its_own(url: &str, count: usize) -> Started {
     let program = std::env::current_exe().expect("this program");
     let child = Command::new(program).args([WORD, url, &count.to_string()]).stdin(Stdio::piped()).spawn();
     Started(child.expect("the raw loop starts"))
@@ -102,7 +111,7 @@ pub fn in_a_process_of_its_own(url: &str, count: usize) -> Started {
 
 impl Started {
     /// Its CPU time, taken while it waits to be let go; then lets it go.
-    pub fn finish(mut self) -> Duration {
+    fn finish(mut self) -> Duration {
         let cpu = cpu_of(self.0.id()).expect("it waits");
         drop(self.0.stdin.take());
         self.0.wait().expect("the raw loop ends");

@@ -1,5 +1,5 @@
-//! The receiver: answers 200 to everything, and keeps a ledger of what came and when. It has a thread of its own and does
-//! no more than that, because it shares the gateway's cores.
+//! The receiver: answers, and keeps a ledger of what came and when. It has a thread of its own and does no more than that,
+//! because it shares the gateway's cores.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
+use crate::conduct::{Conduct, Manner, Reply};
 use crate::lead::Mark;
 use crate::ledger::{Arrival, Ledger};
 use crate::line::{content_length, header};
@@ -17,26 +19,43 @@ use crate::thread;
 const MOST_HEADERS: usize = 32;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
-/// A receiver that listens, until this process ends.
+/// A receiver that listens.
 pub struct Receiver {
     address: SocketAddr,
     ledger: Arc<Ledger>,
+    conduct: Arc<Conduct>,
+    /// It ends with this.
+    _life: oneshot::Sender<()>,
 }
 
 impl Receiver {
+    /// One that answers 200 to everything.
     pub async fn start() -> Self {
-        let ledger = Arc::<Ledger>::default();
-        let (ready, address) = tokio::sync::oneshot::channel();
-        let theirs = ledger.clone();
+        let (ledger, conduct) = (Arc::<Ledger>::default(), Arc::<Conduct>::default());
+        let (ready, address) = oneshot::channel();
+        let (life, ended) = oneshot::channel::<()>();
+        let (its_ledger, its_conduct) = (ledger.clone(), conduct.clone());
         thread::start(async move || {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let _ = ready.send(listener.local_addr().expect("an address"));
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::task::spawn_local(serve(stream, theirs.clone()));
+            tokio::select! {
+                () = listen(listener, its_ledger, its_conduct) => {}
+                _ = ended => {}
             }
         });
-        Self { address: address.await.expect("it listens"), ledger }
+        Self { address: address.await.expect("it listens"), ledger, conduct, _life: life }
+    }
+
+    /// From now on it behaves like this.
+    pub fn behave(&self, manner: Manner) {
+        self.conduct.change(manner);
+    }
+
+    /// When it refused requests, so far.
+    pub fn refusals(&self) -> Vec<Instant> {
+        self.ledger.refusals()
     }
 
     pub fn url(&self) -> String {
@@ -62,7 +81,13 @@ pub fn per_second(times: &[Instant]) -> f64 {
     (times.len() - 1) as f64 / last.duration_since(first).as_secs_f64()
 }
 
-async fn serve(mut stream: TcpStream, ledger: Arc<Ledger>) {
+async fn listen(listener: TcpListener, ledger: Arc<Ledger>, conduct: Arc<Conduct>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::task::spawn_local(serve(stream, ledger.clone(), conduct.clone()));
+    }
+}
+
+async fn serve(mut stream: TcpStream, ledger: Arc<Ledger>, conduct: Arc<Conduct>) {
     let _ = stream.set_nodelay(true);
     let mut received = Vec::with_capacity(8 * 1024);
     loop {
@@ -77,8 +102,22 @@ async fn serve(mut stream: TcpStream, ledger: Arc<Ledger>) {
             };
         };
         received.drain(..length);
-        ledger.note(arrival);
-        if stream.write_all(OK).await.is_err() {
+        let answer = match conduct.reply() {
+            Reply::Accept(after) => {
+                ledger.note(arrival);
+                if !after.is_zero() {
+                    tokio::time::sleep(after).await;
+                }
+                OK
+            }
+            Reply::Refuse => {
+                ledger.refuse(arrival.at);
+                UNAVAILABLE
+            }
+            // Nothing more comes until the other side has had enough.
+            Reply::Nothing => continue,
+        };
+        if stream.write_all(answer).await.is_err() {
             return;
         }
     }

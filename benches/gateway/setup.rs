@@ -42,7 +42,7 @@ impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite => f.write_str("SQLite"),
-            Self::Postgres { nodes: 1 } => f.write_str("PostgreSQL, 1 node"),
+            Self::Postgres { nodes: 1 } => f.write_str("PostgreSQL"),
             Self::Postgres { nodes } => write!(f, "PostgreSQL, {nodes} nodes"),
         }
     }

@@ -1,6 +1,7 @@
-X//! Many changes at once: of one lead, of several, and what the partner gets of them.
+//! Many changes at once: of one lead, of several, and what the partner gets of them.
 
 use futures_util::future::join_all;
+use leadgate::model::partner::PartnerChange;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 

@@ -1,0 +1,50 @@
+//! Leads accepted per second.
+
+use crate::cast::Cast;
+use crate::gateway::Nodes;
+use crate::load;
+use crate::plot::{Lines, Scale, Series};
+use crate::report::{Figure, Report};
+use crate::rounds::Rounds;
+
+const CALLERS: [usize; 4] = [1, 8, 32, 64];
+
+const PROSE: &str = "So many callers post new leads to one site, each one lead after the other on a connection of its own. Nobody has \
+                     subscribed. A lead counts when its 201 is there: then it is on the disk.";
+
+/// By a site that nobody has subscribed to.
+pub async fn measure(rounds: &Rounds, report: &mut Report) {
+    let mut section = report.section("Intake", PROSE);
+    let mut measured: Vec<Vec<Figure>> = Vec::new();
+    for callers in CALLERS {
+        let name = format!("leads accepted per second, {callers} {}", if callers == 1 { "caller" } else { "callers" });
+        let [rates] = rounds
+            .measure(&name, async |setup| {
+                let cast = Cast::new(setup.engine()).await;
+                let nodes = Nodes::start(&cast, setup).await;
+                [load::post_leads(&cast, &nodes, callers).await]
+            })
+            .await;
+        section.row(&name, 0, &rates);
+        if [1, 64].contains(&callers) {
+            section.headline();
+        }
+        measured.push(rates);
+    }
+    let series = rounds.setups.iter().enumerate().map(|(place, setup)| {
+        let points = CALLERS.iter().zip(&measured).map(|(callers, rates)| (*callers as f64, rates[place].clone()));
+        Series::of(*setup, points)
+    });
+    let series: Vec<_> = series.collect();
+    section.plot(
+        Lines {
+            name: "intake",
+            title: "Leads accepted per second, by number of callers".to_owned(),
+            x: Scale::log("callers", &CALLERS.map(|callers| callers as f64)),
+            y: Scale::from_zero("leads per second", series.iter().map(Series::most)),
+            series,
+        }
+        .draw(),
+    );
+    report.add(section);
+}
