@@ -1,8 +1,10 @@
 //! A connection of the pool, and shorthands for running prepared statements on it. Each text is prepared once for each
 //! connection.
 
-use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use deadpool_postgres::Object;
 use tokio::sync::OwnedSemaphorePermit;
@@ -11,7 +13,7 @@ use tokio_postgres::{Row, ToStatement};
 
 use super::error::{is_conflict, too_slow};
 use super::server::ANSWER;
-use crate::store::Result;
+use crate::store::{Result, StoreError};
 
 /// What reading a row comes to.
 pub(super) type RowResult<T> = std::result::Result<T, tokio_postgres::Error>;
@@ -33,13 +35,24 @@ pub(super) struct Db {
     spoilt: AtomicBool,
     /// Set when a statement failed because of other transactions.
     conflict: AtomicBool,
+    /// Statements that are not on their way to the server: they are being prepared, or could not be written down.
+    unsent: AtomicUsize,
+    /// Set when COMMIT is on its way: what came now would be outside of the transaction.
+    sealed: AtomicBool,
     /// Given back last.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Db {
     pub(super) fn new(client: Object, permit: OwnedSemaphorePermit) -> Self {
-        Self { client: Some(client), spoilt: false.into(), conflict: false.into(), _permit: permit }
+        Self {
+            client: Some(client),
+            spoilt: false.into(),
+            conflict: false.into(),
+            unsent: AtomicUsize::new(0),
+            sealed: false.into(),
+            _permit: permit,
+        }
     }
 
     fn client(&self) -> &Object {
@@ -49,7 +62,7 @@ impl Db {
     /// Runs a statement that returns no rows; the number of rows that it changed.
     pub(super) async fn run(&self, sql: &str, params: Params<'_>) -> Result<usize> {
         let statement = self.prepared(sql).await?;
-        let changed = self.answer(self.client().execute(&statement, params)).await?;
+        let changed = self.answer(self.sent(self.client().execute(&statement, params))).await?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
@@ -96,11 +109,45 @@ impl Db {
 
     async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
         let statement = self.prepared(sql).await?;
-        self.answer(self.client().query(&statement, params)).await
+        self.answer(self.sent(self.client().query(&statement, params))).await
+    }
+
+    /// Runs a prepared statement, and notes when it is sent: the driver does that, or fails to, when it is polled first.
+    async fn sent<T>(&self, statement: impl Future<Output = RowResult<T>>) -> RowResult<T> {
+        let mut statement = pin!(statement);
+        let mut first = true;
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+        poll_fn(|context| {
+            let polled = statement.as_mut().poll(context);
+            if std::mem::take(&mut first) && !matches!(polled, Poll::Ready(Err(_))) {
+                self.unsent.fetch_sub(1, Ordering::Relaxed);
+            }
+            polled
+        })
+        .await
+    }
+
+    /// Has [`Db::seal`] refuse from now on: something failed, sent or not.
+    pub(super) fn stay_open(&self) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes no more statements, if everything that was begun is on its way to the server, or answered. Returns whether it is:
+    /// never, if something could not be prepared or sent.
+    pub(super) fn seal(&self) -> bool {
+        let all_is_sent = self.unsent.load(Ordering::Relaxed) == 0;
+        self.sealed.store(all_is_sent, Ordering::Relaxed);
+        all_is_sent
     }
 
     async fn prepared(&self, sql: &str) -> Result<impl ToStatement + use<>> {
-        self.answer(self.client().prepare_cached(sql)).await
+        if self.sealed.load(Ordering::Relaxed) {
+            return Err(StoreError::Failed("a statement came after COMMIT".into()));
+        }
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+        let statement = self.answer(self.client().prepare_cached(sql)).await?;
+        self.unsent.fetch_sub(1, Ordering::Relaxed);
+        Ok(statement)
     }
 
     /// Waits for the server's answer, but not for ever: a server that is cut off does not even refuse.

@@ -26,6 +26,19 @@ pub(super) struct Tx {
     news: Arc<News>,
     signals: Mutex<Vec<Signal>>,
     born: Mutex<Vec<Born>>,
+    /// Whether COMMIT was sent, and answered.
+    closing: Mutex<Closing>,
+}
+
+/// How far a transaction's end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    /// COMMIT is still to be sent.
+    Open,
+    /// It was sent; what came of it is not known.
+    Sent,
+    /// The server has ended the transaction: committed it, unless a statement had failed.
+    Ended,
 }
 
 impl Tx {
@@ -38,7 +51,7 @@ impl Tx {
     /// One that is not begun yet: [`Tx::open`] does that, in one round trip with the first statements.
     pub(super) fn unbegun(db: Db, news: Arc<News>) -> Self {
         db.spoil();
-        Self { db, news, signals: Mutex::default(), born: Mutex::default() }
+        Self { db, news, signals: Mutex::default(), born: Mutex::default(), closing: Mutex::new(Closing::Open) }
     }
 
     /// A statement that is cancelled while it waits for a synchronous standby says that it is committed all the same: so the
@@ -53,9 +66,9 @@ impl Tx {
 
     /// A transaction that only reads, all of it as of one moment.
     pub(super) async fn snapshot(db: Db, news: Arc<News>) -> Result<Self> {
-        db.spoil();
-        db.batch("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-        Ok(Self { db, news, signals: Mutex::default(), born: Mutex::default() })
+        let tx = Self::unbegun(db, news);
+        tx.batch("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        Ok(tx)
     }
 
     /// Has the signal sent once this is committed.
@@ -80,15 +93,45 @@ impl Tx {
         self.signals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Runs the last statements, which are sent in one go, with COMMIT in the same round trip. When this succeeds, they are
+    /// committed: nothing may fail between this and [`Tx::end`]. (Nothing is recalled in such a transaction.)
+    ///
+    /// PostgreSQL makes a ROLLBACK of a COMMIT that follows a failed statement, and tells it by the statement's own error. What
+    /// it cannot know are statements that never reached it, because they could not be prepared or written down: COMMIT
+    /// would be good for the rest. So it goes along only if all of them are on their way, and nothing has failed before.
+    pub(super) async fn finish<T>(&self, last: impl Future<Output = Result<T>>) -> Result<T> {
+        let last = async { last.await.inspect_err(|_| self.db.stay_open()) };
+        let (done, committed) = tokio::join!(biased; last, self.commit_along());
+        let done = done?;
+        committed?;
+        Ok(done)
+    }
+
+    async fn commit_along(&self) -> Result<()> {
+        if self.db.seal() { self.close().await } else { Ok(()) }
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.set_closing(Closing::Sent);
+        self.db.batch("COMMIT").await?;
+        self.set_closing(Closing::Ended);
+        Ok(())
+    }
+
+    fn set_closing(&self, closing: Closing) {
+        *self.closing.lock().unwrap_or_else(PoisonError::into_inner) = closing;
+    }
+
+    fn closing(&self) -> Closing {
+        *self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Commits what succeeded and rolls back what failed. `Err(Again)` if it failed because of others.
     pub(super) async fn end<T>(self, result: Result<T>) -> std::result::Result<T, Failure> {
         let ended = match result {
             Ok(value) => self.commit().await.map(|()| value),
             Err(error) => {
-                // What cannot be rolled back is closed, which comes to the same.
-                if self.db.batch("ROLLBACK").await.is_ok() {
-                    self.db.mend();
-                }
+                self.roll_back().await;
                 Err(error)
             }
         };
@@ -100,13 +143,27 @@ impl Tx {
 
     async fn commit(&self) -> Result<()> {
         let signals = self.signals();
-        self.news.write(&self.db, &signals).await?;
-        self.db.batch("COMMIT").await?;
+        if self.closing() == Closing::Open {
+            self.news.write(&self.db, &signals).await?;
+            self.close().await?;
+        }
         self.db.mend();
         // In this order: what is handed over and then recalled is put back.
         Born::hand_over(std::mem::take(&mut *self.born.lock().unwrap_or_else(PoisonError::into_inner)));
         self.news.tell(&signals);
         Ok(())
+    }
+
+    /// What cannot be rolled back is closed, which comes to the same.
+    async fn roll_back(&self) {
+        let rolled_back = match self.closing() {
+            Closing::Open => self.db.batch("ROLLBACK").await.is_ok(),
+            Closing::Sent => false,
+            Closing::Ended => true,
+        };
+        if rolled_back {
+            self.db.mend();
+        }
     }
 }
 
@@ -128,14 +185,20 @@ pub(super) enum Failure {
 /// How often a transaction is tried.
 pub(super) const TRIES: usize = 5;
 
-/// Does the work in a transaction, and commits: `write!(store, Full, tx => users::add(&tx, &user))`. It is done anew if
-/// other transactions were in the way, so it must not use up what it works with. (A function would need a closure whose
-/// future borrows from it and is `Send`, which cannot be written yet.)
+/// Does the work in a transaction, and commits: `write!(store, Full, tx => users::add(&tx, &user))`; or, without the
+/// durability, has the work begin it. It is done anew if other transactions were in the way, so it must not use up what it
+/// works with. (A function would need a closure whose future borrows from it and is `Send`, which cannot be written yet.)
 macro_rules! write {
-    ($store:expr, $durability:expr, $tx:ident => $work:expr) => {{
+    ($store:expr, $durability:expr, $tx:ident => $work:expr) => {
+        $crate::store::postgres::transaction::write!(@ $store.database.begin($durability), $tx => $work)
+    };
+    ($store:expr, $tx:ident => $work:expr) => {
+        $crate::store::postgres::transaction::write!(@ $store.database.unbegun(), $tx => $work)
+    };
+    (@ $begin:expr, $tx:ident => $work:expr) => {{
         let mut tries = 1;
         loop {
-            let $tx = $store.database.begin($durability).await?;
+            let $tx = $begin.await?;
             let result = $work.await;
             match $tx.end(result).await {
                 Ok(done) => break Ok(done),

@@ -14,7 +14,8 @@ use crate::store::postgres::locks::Patience;
 use crate::store::postgres::transaction::Tx;
 
 /// Carries out commands, each whole or not at all; see [`crate::store::Leads::apply_lead_change`]. No two of them may make or
-/// change a lead of the same key, e-mail or id. `None`: not now, because somebody else is at the same lead.
+/// change a lead of the same key, e-mail or id. `None`: not now, because somebody else is at the same lead. What is done is
+/// committed.
 pub(super) async fn apply(tx: &Tx, commands: &[&LeadCommand], patience: Patience) -> Result<Vec<Option<LeadOutcome>>> {
     let seen = look::begin_and_look(tx, commands, patience).await?;
     let cases: Vec<_> = commands.iter().zip(&seen).map(|(command, seen)| Case { command, seen }).collect();
@@ -26,7 +27,7 @@ pub(super) async fn apply(tx: &Tx, commands: &[&LeadCommand], patience: Patience
             writing.add(tx, case, change, &taken.ends)?;
         }
     }
-    writing.write(tx).await?;
+    tx.finish(writing.write(tx)).await?;
     Ok(decided.into_iter().map(Decided::outcome).collect())
 }
 
@@ -116,7 +117,7 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Writes it, in one round trip.
+    /// Writes it, in one go.
     async fn write(self, tx: &Tx) -> Result<()> {
         tx.make_ready(&rows::WRITES).await?;
         tx.make_ready(&outbox::WRITES).await?;
