@@ -65,7 +65,7 @@ async fn run(mut place: Place, delivery: Leased, registration: AbortRegistration
         Ok(result) => judge(&shared, &delivery, started, result),
         Err(_aborted) => {
             tracing::debug!(delivery = %delivery.id, subscription = %delivery.subscription, "attempt aborted");
-            Outcome { delivery: delivery.id, lease: delivery.lease, attempt: None, verdict: Verdict::Release }
+            Outcome::of(&delivery, None, Verdict::Release)
         }
     };
     place.give_back(Some(outcome));
@@ -98,7 +98,7 @@ fn judge(shared: &Shared, delivery: &Leased, started: Timestamp, result: Sent) -
     };
     let attempt = describe(started, now, result);
     report(delivery, made, &attempt, verdict);
-    Outcome { delivery: delivery.id, lease: delivery.lease, attempt: Some(attempt), verdict }
+    Outcome::of(delivery, Some(attempt), verdict)
 }
 
 /// Tells the operator; what ends a delivery without success, or stops a subscription, a little louder.

@@ -202,12 +202,23 @@ pub struct Leased {
 pub struct Outcome {
     /// Which.
     pub delivery: DeliveryId,
+    /// Whose lead …
+    pub site: SiteId,
+    /// … and which: what an engine locks before it looks.
+    pub lead: LeadId,
     /// Under which lease; if it is no longer the holder's, nothing is recorded.
     pub lease: LeaseToken,
     /// The attempt; `None` if it never began (the subscription was recalled, or the gateway is stopping).
     pub attempt: Option<Attempt>,
     /// How it goes on.
     pub verdict: Verdict,
+}
+
+impl Outcome {
+    /// What became of this one.
+    pub fn of(leased: &Leased, attempt: Option<Attempt>, verdict: Verdict) -> Self {
+        Self { delivery: leased.id, site: leased.site, lead: leased.lead, lease: leased.lease, attempt, verdict }
+    }
 }
 
 /// How a delivery goes on after an attempt.

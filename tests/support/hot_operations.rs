@@ -129,12 +129,7 @@ impl HotOperations<'_> {
             error: None,
             response: "OK".into(),
         };
-        Outcome {
-            delivery: leased.id,
-            lease: leased.lease,
-            attempt: (verdict != Verdict::Release).then_some(attempt),
-            verdict,
-        }
+        Outcome::of(leased, (verdict != Verdict::Release).then_some(attempt), verdict)
     }
 
     /// Each listing, and one delivery with its story.

@@ -187,8 +187,7 @@ impl Board {
     }
 
     pub(super) fn release(&mut self, delivery: &Leased) {
-        let (lease, verdict) = (delivery.lease, Verdict::Release);
-        self.send(Job::Record(Outcome { delivery: delivery.id, lease, attempt: None, verdict }));
+        self.send(Job::Record(Outcome::of(delivery, None, Verdict::Release)));
     }
 
     pub(super) fn forget_if_idle(&mut self, id: SubscriptionId) {

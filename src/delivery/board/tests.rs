@@ -63,7 +63,7 @@ fn batch(deliveries: Vec<Leased>) -> LeaseBatch {
 fn outcome(start: &Start, verdict: Verdict) -> Outcome {
     let attempt =
         Attempt { started: now(), duration: Duration::ZERO, status: None, error: None, response: String::new() };
-    Outcome { delivery: start.delivery.id, lease: lease(), attempt: Some(attempt), verdict }
+    Outcome::of(&start.delivery, Some(attempt), verdict)
 }
 
 /// The jobs so far: verdicts of outcomes, by the first byte of the delivery's id.

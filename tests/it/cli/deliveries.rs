@@ -76,7 +76,7 @@ async fn give_up(store: &SharedStore) {
         error: None,
         response: "oh \u{1b}[31mno".into(),
     };
-    let outcome = Outcome { delivery: leased[0].id, lease, attempt: Some(attempt), verdict: Verdict::Failed };
+    let outcome = Outcome::of(&leased[0], Some(attempt), Verdict::Failed);
     assert_eq!(store.record_outcomes(vec![outcome], now()).await.unwrap(), 1);
 }
 

@@ -239,12 +239,7 @@ impl Fixture {
 
     /// Records one outcome of an attempt that took place just now. Whether it was recorded.
     pub async fn record(&self, leased: &Leased, verdict: Verdict) -> bool {
-        let outcome = Outcome {
-            delivery: leased.id,
-            lease: leased.lease,
-            attempt: (verdict != Verdict::Release).then(|| self.attempt()),
-            verdict,
-        };
+        let outcome = Outcome::of(leased, (verdict != Verdict::Release).then(|| self.attempt()), verdict);
         self.store.record_outcomes(vec![outcome], self.now()).await.unwrap() == 1
     }
 

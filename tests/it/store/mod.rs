@@ -13,6 +13,7 @@ mod oauth;
 mod outbox;
 mod outcomes;
 mod passwords;
+mod postgres_commits;
 mod postgres_hosts;
 mod postgres_nodes;
 mod postgres_partitions;

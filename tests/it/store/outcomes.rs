@@ -93,7 +93,7 @@ async fn an_old_receivers_farewell_does_not_pause_the_new_one(f: &Fixture) {
     let attempt = f.attempt();
     f.pass(1);
     f.store.replace_subscription(f.subscription(partners[0].id, site.id, "http://new.example")).await.unwrap();
-    let gone = Outcome { delivery: leased.id, lease: leased.lease, attempt: Some(attempt), verdict: Verdict::Pause };
+    let gone = Outcome::of(&leased, Some(attempt), Verdict::Pause);
     assert_eq!(f.store.record_outcomes(vec![gone], f.now()).await.unwrap(), 1);
     assert_eq!(f.lease().await[0].url.as_str(), "http://new.example");
 }
@@ -112,7 +112,7 @@ async fn every_attempt_is_kept(f: &Fixture) {
     for (attempt, verdict) in [(silent, Verdict::Retry(f.now())), (f.attempt(), Verdict::Delivered)] {
         let leased = f.lease().await.remove(0);
         attempts.push(attempt.clone());
-        let outcome = Outcome { delivery: leased.id, lease: leased.lease, attempt: Some(attempt), verdict };
+        let outcome = Outcome::of(&leased, Some(attempt), verdict);
         assert_eq!(f.store.record_outcomes(vec![outcome], f.now()).await.unwrap(), 1);
     }
     let id = f.deliveries().await[0].id;
@@ -135,11 +135,8 @@ async fn outcomes_of_a_batch_are_each_their_own(f: &Fixture) {
     f.lead(&site, "a@b.com").await;
     let leased = f.lease().await;
     let verdicts = [Verdict::Delivered, Verdict::Refused, Verdict::Failed, Verdict::Retry(f.now())];
-    let mut outcomes: Vec<_> = leased
-        .iter()
-        .zip(verdicts)
-        .map(|(leased, verdict)| Outcome { delivery: leased.id, lease: leased.lease, attempt: None, verdict })
-        .collect();
+    let mut outcomes: Vec<_> =
+        leased.iter().zip(verdicts).map(|(leased, verdict)| Outcome::of(leased, None, verdict)).collect();
     outcomes.push(outcomes[0].clone());
     assert_eq!(f.store.record_outcomes(outcomes, f.now()).await.unwrap(), 4);
     let mut states: Vec<_> = f.states().await.into_iter().collect();

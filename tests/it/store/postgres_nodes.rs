@@ -363,12 +363,7 @@ async fn text_with_a_nul_is_kept_or_nobodys() {
         duration: Duration::ZERO,
         ..f.attempt()
     };
-    let outcome = leadgate::model::delivery::Outcome {
-        delivery: leased.id,
-        lease: leased.lease,
-        attempt: Some(attempt.clone()),
-        verdict: Verdict::Delivered,
-    };
+    let outcome = leadgate::model::delivery::Outcome::of(&leased, Some(attempt.clone()), Verdict::Delivered);
     assert_eq!(f.store.record_outcomes(vec![outcome], f.now()).await.unwrap(), 1);
     assert_eq!(f.store.delivery(leased.id).await.unwrap().unwrap().attempts, [attempt]);
     let nobody = leadgate::model::partner::ClientId::received("a\0");

@@ -219,7 +219,7 @@ async fn a_replayed_delivery_leaves_the_log_and_takes_its_story_along() {
         let words = format!("line\n\0 of {} \u{2028}", told.len());
         let attempt = Attempt { response: words.clone(), error: Some(words), ..f.attempt() };
         told.push(attempt.clone());
-        let outcome = Outcome { delivery: leased.id, lease: leased.lease, attempt: Some(attempt), verdict };
+        let outcome = Outcome::of(&leased, Some(attempt), verdict);
         assert_eq!(f.store.record_outcomes(vec![outcome], f.now()).await.unwrap(), 1);
         let details = f.store.delivery(leased.id).await.unwrap().unwrap();
         assert_eq!((&details.attempts, details.body), (&told, leased.body));

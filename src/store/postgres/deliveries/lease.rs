@@ -17,7 +17,7 @@ use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased};
 use crate::model::{SiteId, SubscriptionId, Timestamp};
 use crate::store::postgres::locks::{self, Patience};
 use crate::store::postgres::statements::{RowResult, params};
-use crate::store::postgres::transaction::Tx;
+use crate::store::postgres::transaction::{Durability, Tx};
 use crate::store::postgres::values::{At, at, rows};
 use crate::store::{Result, StoreError};
 
@@ -74,17 +74,24 @@ struct Leasing<'a> {
 }
 
 impl Leasing<'_> {
+    /// Begins, and serves those in line until nothing is left of the limit, or of the line.
     async fn walk_the_line(&mut self) -> Result<()> {
-        let mut place = (Timestamp::MIN, 0_i64);
+        self.tx.make_ready(&[IN_LINE]).await?;
+        let (open, first) = join!(biased; self.tx.open(Durability::Relaxed), self.in_line_behind((Timestamp::MIN, 0)));
+        open?;
+        let mut in_line = first?;
         while self.taken.len() < self.request.limit {
-            let params = params![At(self.request.now), At(place.0), place.1, rows(STEP)];
-            let in_line = self.tx.all(IN_LINE, params, receiver).await?;
             let (wanted, last) = self.wanted(&in_line);
             self.serve(&wanted).await?;
             let Some(last) = last else { break };
-            place = (last.next_due, last.seq);
+            in_line = self.in_line_behind((last.next_due, last.seq)).await?;
         }
         Ok(())
+    }
+
+    async fn in_line_behind(&self, (next_due, seq): (Timestamp, i64)) -> Result<Vec<Receiver>> {
+        let params = params![At(self.request.now), At(next_due), seq, rows(STEP)];
+        self.tx.all(IN_LINE, params, receiver).await
     }
 
     /// Those of the line that have room, as far as the request's limit goes if each has enough due; and where to go on
@@ -135,11 +142,11 @@ impl Leasing<'_> {
         Ok(())
     }
 
-    /// Puts those that were served where they now belong in the line. It never waits, since it may hold what others need.
-    /// Returns when the next falls due.
+    /// Puts those that were served where they now belong in the line, and commits. It never waits, since it may hold what
+    /// others need. Returns when the next falls due.
     async fn stand_in_line(&self) -> Result<Option<Timestamp>> {
         if self.served.is_empty() {
-            return self.next_due().await;
+            return self.tx.finish(self.next_due()).await;
         }
         let sites: Vec<_> = self.served.iter().map(|(site, _)| *site).collect();
         let free_keys = locks::try_sites(self.tx, &sites).await?;
@@ -147,8 +154,11 @@ impl Leasing<'_> {
         let ids: Vec<_> = self.served.iter().map(|(_, id)| *id).collect();
         self.tx.make_ready(&[STAND, NEXT_IN_LINE]).await?;
         let stand = params![ids, free, At(self.request.now)];
-        let (stood, next_due) = join!(biased; self.tx.run(STAND, stand), self.next_due());
-        stood.and(next_due)
+        let last = async {
+            let (stood, next_due) = join!(biased; self.tx.run(STAND, stand), self.next_due());
+            stood.and(next_due)
+        };
+        self.tx.finish(last).await
     }
 
     /// When the next of those that have room falls due. Those without are the holder's own: it asks again when it has

@@ -6,6 +6,7 @@
 //! paid for again when it is deleted, and the longer the log, the dearer all of it. So the queue stays small, what is over
 //! moves to the log in one statement for a whole batch (see `finish`), and the log goes a day at a time (see `partitions`).
 
+mod decide;
 pub(super) mod due;
 mod finish;
 pub(super) mod lane;
@@ -19,7 +20,7 @@ pub(super) mod story;
 use async_trait::async_trait;
 
 use super::PostgresStore;
-use super::transaction::Durability::{Full, Relaxed};
+use super::transaction::Durability::Full;
 use super::transaction::{snapshot, write};
 use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, LeaseBatch, LeaseRequest, Outcome, Replay};
 use crate::model::{DeliveryId, LeadId, SiteId, SubscriptionId, Timestamp};
@@ -31,12 +32,16 @@ const OUTCOMES: usize = 250;
 #[async_trait]
 impl Deliveries for PostgresStore {
     async fn lease_due(&self, request: LeaseRequest) -> Result<LeaseBatch> {
-        write!(self, Relaxed, tx => lease::lease_due(&tx, &request))
+        write!(self, tx => lease::lease_due(&tx, &request))
     }
 
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {
         let mut recorded = 0;
-        for some in outcomes.chunks(OUTCOMES) {
+        let (delivered, others) = record::sort(&outcomes);
+        for some in delivered.chunks(OUTCOMES) {
+            recorded += self.record_delivered(some, now).await?;
+        }
+        for some in others.chunks(OUTCOMES) {
             recorded += self.record_some(some, now).await?;
         }
         Ok(recorded)
@@ -70,8 +75,12 @@ impl Deliveries for PostgresStore {
 
 /// In steps, so that a long list does not hold up others; each delivery is recorded or replayed whole or not at all.
 impl PostgresStore {
-    async fn record_some(&self, outcomes: &[Outcome], now: Timestamp) -> Result<usize> {
-        write!(self, Relaxed, tx => record::record(&tx, outcomes, now))
+    async fn record_delivered(&self, outcomes: &[&Outcome], now: Timestamp) -> Result<usize> {
+        write!(self, tx => record::record_delivered(&tx, outcomes, now))
+    }
+
+    async fn record_some(&self, outcomes: &[&Outcome], now: Timestamp) -> Result<usize> {
+        write!(self, tx => record::record(&tx, outcomes, now))
     }
 
     async fn replay_these(&self, ids: &[DeliveryId], now: Timestamp) -> Result<Vec<DeliveryId>> {

@@ -10,20 +10,17 @@
 use std::collections::{HashMap, HashSet};
 
 use tokio::join;
-use tokio_postgres::Row;
 
+use super::decide::{Back, Columns, Decided, Finished, Held, Over};
 use super::finish::into_log;
-use super::lane::{self, Look};
-use super::story;
-use crate::model::delivery::{Outcome, State, Verdict};
-use crate::model::{DeliveryId, LeaseToken, SiteId, SubscriptionId, Timestamp};
-use crate::store::postgres::locks;
-use crate::store::postgres::statements::{RowResult, params};
-use crate::store::postgres::transaction::Tx;
-use crate::store::postgres::values::{At, at, maybe_at};
+use super::lane;
+use crate::model::delivery::{Outcome, Verdict};
+use crate::model::{DeliveryId, Timestamp};
+use crate::store::postgres::locks::{self, Patience};
+use crate::store::postgres::statements::params;
+use crate::store::postgres::transaction::{Durability, Tx};
+use crate::store::postgres::values::At;
 use crate::store::{Result, Signal};
-
-const LEADS: &str = "SELECT site_uuid, lead_id FROM deliveries WHERE id = ANY($1)";
 
 pub(in crate::store::postgres) const HELD: &str = "WITH held AS MATERIALIZED (
          SELECT site_uuid, seq, id, lease, subscription_id FROM deliveries WHERE id = ANY($1) AND lease IS NOT NULL
@@ -31,32 +28,48 @@ pub(in crate::store::postgres) const HELD: &str = "WITH held AS MATERIALIZED (
      SELECT held.*, s.updated_at, s.removed_at
      FROM held JOIN subscriptions s ON s.site_uuid = held.site_uuid AND s.id = held.subscription_id";
 
-/// Moves what is over into the log, and makes the next of each lane due. (What waits for a removed subscription is never
-/// sent, and so is not made due.) A statement does not see its own deletions: the next is the first other one.
+/// Moves what is over into the log, makes the next of each lane due, and (`$8`) notes when its subscription is to be looked
+/// at, as in `lane`. (What waits for a removed subscription is never sent, and so is not made due.) A statement does not see
+/// its own deletions: the next is the first other one.
 pub(in crate::store::postgres) const FINISH: &str = into_log!(
     "gone AS (
          DELETE FROM deliveries
-         WHERE seq = ANY($1::BIGINT[]) AND lease = ($2::UUID[])[array_position($1, seq)]
-         RETURNING *, array_position($1, seq) AS place
+         WHERE id = ANY($1::UUID[]) AND lease = ($2::UUID[])[array_position($1, id)]
+         RETURNING *, array_position($1, id) AS place
      ), done AS (
          SELECT site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at,
                 attempts + ($3::BIGINT[])[place] AS attempts, ($4::TEXT[])[place] AS told,
-                ($5::TEXT[])[place] AS state, ($6::BIGINT[])[place] AS finished_at, ($7::BOOLEAN[])[place] AS goes_on
+                ($5::TEXT[])[place] AS state, ($6::BIGINT[])[place] AS finished_at
          FROM gone
      )",
     ", next AS (
-         UPDATE deliveries SET due_at = $8
+         UPDATE deliveries SET due_at = $7
          WHERE seq = ANY(ARRAY(
              SELECT first.seq FROM done CROSS JOIN LATERAL (
                  SELECT seq FROM deliveries
                  WHERE subscription_id = done.subscription_id AND lead_id = done.lead_id AND seq <> done.seq
                  ORDER BY position LIMIT 1
-             ) first
-             WHERE done.goes_on
+             ) first CROSS JOIN LATERAL (
+                 SELECT FROM subscriptions
+                 WHERE site_uuid = done.site_uuid AND id = done.subscription_id AND removed_at IS NULL
+                   AND first.seq IS NOT NULL LIMIT 1
+             ) live
          ))
-         RETURNING subscription_id, lead_id
+         RETURNING site_uuid, subscription_id, lead_id
+     ), looked AS (
+         UPDATE subscriptions s SET next_due_at = least(s.next_due_at, $7)
+         FROM (
+             SELECT t.site_uuid, t.id
+             FROM (SELECT DISTINCT site_uuid, subscription_id FROM next WHERE $8) look
+             JOIN subscriptions t ON t.site_uuid = look.site_uuid AND t.id = look.subscription_id
+             WHERE $7 < coalesce(t.next_due_at, 9223372036854775807)
+             ORDER BY t.site_uuid, t.seq FOR UPDATE OF t
+         ) look
+         WHERE s.site_uuid = look.site_uuid AND s.id = look.id
      )
-     SELECT id, (subscription_id, lead_id) IN (SELECT subscription_id, lead_id FROM next) AS followed FROM done"
+     SELECT site_uuid, subscription_id,
+            (subscription_id, lead_id) IN (SELECT subscription_id, lead_id FROM next) AS followed
+     FROM done"
 );
 
 /// Puts back into the queue what is not over.
@@ -73,52 +86,32 @@ pub(in crate::store::postgres) const PUT_BACK: &str = "WITH back AS (
      )
      SELECT id FROM back";
 
-/// A delivery that is under a lease.
-struct Held {
-    site: SiteId,
-    seq: i64,
-    id: DeliveryId,
-    lease: LeaseToken,
-    subscription: SubscriptionId,
-    /// When its subscription was last set.
-    set: Timestamp,
-    /// When its subscription was removed.
-    removed: Option<Timestamp>,
+/// What was delivered, and the rest, of which more must be known. What is named twice is looked at one after the other.
+pub(super) fn sort(outcomes: &[Outcome]) -> (Vec<&Outcome>, Vec<&Outcome>) {
+    let mut named: HashMap<_, usize> = HashMap::new();
+    for outcome in outcomes {
+        *named.entry(outcome.delivery).or_default() += 1;
+    }
+    outcomes.iter().partition(|outcome| outcome.verdict == Verdict::Delivered && named[&outcome.delivery] == 1)
 }
 
-/// What an attempt has done to a held delivery.
-struct Change {
-    held: Held,
-    counted: i64,
-    /// What its story has to tell of the attempt.
-    told: Option<String>,
+/// Records deliveries that were delivered; see [`crate::store::Deliveries::record_outcomes`]. Nothing else is asked about them:
+/// so they are recorded and committed in one round trip.
+pub(super) async fn record_delivered(tx: &Tx, outcomes: &[&Outcome], now: Timestamp) -> Result<usize> {
+    let over: Vec<_> = outcomes.iter().map(|outcome| Over::delivered(outcome, now)).collect();
+    tx.make_ready(&[locks::take_all_statement(Patience::Enough), FINISH]).await?;
+    let (open, taken, finished) = join!(
+        biased;
+        tx.open(Durability::Relaxed),
+        take(tx, outcomes),
+        tx.finish(finish(tx, &over, Noted::Here, now)),
+    );
+    open.and(taken).and(finished).map(|finished| finished.len())
 }
 
-/// What goes into the log.
-struct Over {
-    change: Change,
-    state: State,
-    finished: Timestamp,
-}
-
-/// What goes back into the queue.
-struct Back {
-    change: Change,
-    due: Timestamp,
-    /// The receiver is gone.
-    pauses: bool,
-}
-
-/// What becomes of held deliveries.
-#[derive(Default)]
-struct Decided {
-    over: Vec<Over>,
-    back: Vec<Back>,
-}
-
-/// Records outcomes; see [`crate::store::Deliveries::record_outcomes`].
-pub(super) async fn record(tx: &Tx, outcomes: &[Outcome], now: Timestamp) -> Result<usize> {
-    let mut held = take(tx, outcomes).await?;
+/// Records any outcomes; see [`crate::store::Deliveries::record_outcomes`].
+pub(super) async fn record(tx: &Tx, outcomes: &[&Outcome], now: Timestamp) -> Result<usize> {
+    let mut held = look(tx, outcomes).await?;
     let mut decided = Decided::default();
     for outcome in outcomes {
         // Removed when it is found: an outcome is recorded once.
@@ -128,86 +121,57 @@ pub(super) async fn record(tx: &Tx, outcomes: &[Outcome], now: Timestamp) -> Res
             decided.add(held, outcome, now);
         }
     }
-    let (followed, returned) = join!(finish(tx, &decided.over, now), put_back(tx, &decided.back));
-    let (followed, returned) = (followed?, returned?);
-    let looks = decided.looks(&followed, &returned, now);
+    let (finished, returned) = join!(finish(tx, &decided.over, Noted::Later, now), put_back(tx, &decided.back));
+    let (finished, returned) = (finished?, returned?);
+    let looks = decided.looks(&finished, &returned, now);
     if looks.iter().any(|look| look.due.is_some_and(|due| due <= now)) {
         tx.signal(Signal::Work);
     }
-    lane::look_at(tx, &looks).await?;
-    Ok(followed.len() + returned.len())
+    tx.finish(lane::look_at(tx, &looks)).await?;
+    Ok(finished.len() + returned.len())
 }
 
-/// Takes the lanes, and then reads what is held there. Its subscriptions stay as they are.
-async fn take(tx: &Tx, outcomes: &[Outcome]) -> Result<HashMap<DeliveryId, Held>> {
+/// Takes the lanes.
+async fn take(tx: &Tx, outcomes: &[&Outcome]) -> Result<()> {
+    let leads: Vec<_> = outcomes.iter().map(|outcome| (outcome.site, outcome.lead)).collect();
+    locks::take_lanes(tx, &leads).await
+}
+
+/// Begins, takes the lanes, and then reads what is held there. Its subscriptions stay as they are.
+async fn look(tx: &Tx, outcomes: &[&Outcome]) -> Result<HashMap<DeliveryId, Held>> {
     let ids: Vec<_> = outcomes.iter().map(|outcome| outcome.delivery).collect();
-    let leads = tx.all(LEADS, params![ids], |row| Ok((row.try_get("site_uuid")?, row.try_get("lead_id")?))).await?;
-    locks::take_lanes(tx, &leads).await?;
-    let held = tx.all(HELD, params![ids], held).await?;
-    Ok(held.into_iter().map(|held| (held.id, held)).collect())
+    let params = params![ids];
+    tx.make_ready(&[locks::take_all_statement(Patience::Enough), HELD]).await?;
+    let (open, taken, held) =
+        join!(biased; tx.open(Durability::Relaxed), take(tx, outcomes), tx.all(HELD, params, Held::read));
+    open.and(taken)?;
+    Ok(held?.into_iter().map(|held| (held.id, held)).collect())
 }
 
-fn held(row: &Row) -> RowResult<Held> {
-    Ok(Held {
-        site: row.try_get("site_uuid")?,
-        seq: row.try_get("seq")?,
-        id: row.try_get("id")?,
-        lease: row.try_get("lease")?,
-        subscription: row.try_get("subscription_id")?,
-        set: at(row, "updated_at")?,
-        removed: maybe_at(row, "removed_at")?,
-    })
+/// Where it is noted that subscriptions are to be looked at: once in each transaction, in one order, so that nobody waits for
+/// whom it keeps waiting.
+#[derive(PartialEq, Eq)]
+enum Noted {
+    /// By the statement itself.
+    Here,
+    /// Together with those of what is put back.
+    Later,
 }
 
-impl Decided {
-    fn add(&mut self, held: Held, outcome: &Outcome, now: Timestamp) {
-        let (set, removed) = (held.set, held.removed);
-        let counted = i64::from(outcome.verdict != Verdict::Release);
-        let change = Change { held, counted, told: outcome.attempt.as_ref().map(story::line) };
-        let (state, finished) = match (outcome.verdict, removed) {
-            (Verdict::Delivered, _) => (State::Delivered, now),
-            (_, Some(removed)) => (State::Cancelled, removed),
-            (Verdict::Refused, None) => (State::Refused, now),
-            (Verdict::Failed, None) => (State::Failed, now),
-            (Verdict::Retry(due), None) => return self.back.push(Back { change, due, pauses: false }),
-            (Verdict::Release, None) => return self.back.push(Back { change, due: now, pauses: false }),
-            (Verdict::Pause, None) => {
-                // Whoever set the subscription after the attempt began knows more than this answer: the old receiver's.
-                let pauses = outcome.attempt.as_ref().is_none_or(|attempt| attempt.started >= set);
-                return self.back.push(Back { change, due: now, pauses });
-            }
-        };
-        self.over.push(Over { change, state, finished });
-    }
-
-    /// What is to be noted of the subscriptions, after what was still held has been changed.
-    fn looks(&self, followed: &HashMap<DeliveryId, bool>, returned: &HashSet<DeliveryId>, now: Timestamp) -> Vec<Look> {
-        let over = self.over.iter().map(|over| &over.change.held);
-        let over = over.filter(|held| followed.get(&held.id) == Some(&true)).map(|held| (held, now, false));
-        let back = self.back.iter().map(|back| (&back.change.held, back.due, back.pauses));
-        let back = back.filter(|(held, ..)| returned.contains(&held.id));
-        let mut looks = HashMap::new();
-        for (held, due, pauses) in over.chain(back) {
-            let look = looks.entry(held.subscription).or_insert(Look::of(held.site, held.subscription));
-            look.due = look.due.into_iter().chain([due]).min();
-            look.paused = look.paused.or(pauses.then_some(now));
-        }
-        looks.into_values().collect()
-    }
-}
-
-/// Moves what is over into the log. Returns what was still held: whether another one of its lane is due now.
-async fn finish(tx: &Tx, over: &[Over], now: Timestamp) -> Result<HashMap<DeliveryId, bool>> {
+/// Moves what is over into the log. Returns what was still held.
+async fn finish(tx: &Tx, over: &[Over], noted: Noted, now: Timestamp) -> Result<Vec<Finished>> {
     if over.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Vec::new());
     }
-    let Columns { seqs, leases, counted, told } = over.iter().map(|over| &over.change).collect();
+    let Columns { ids, leases, counted, told } = over.iter().map(|over| &over.change).collect();
     let states: Vec<_> = over.iter().map(|over| over.state).collect();
     let finished: Vec<_> = over.iter().map(|over| At(over.finished)).collect();
-    let goes_on: Vec<_> = over.iter().map(|over| over.change.held.removed.is_none()).collect();
-    let params = params![seqs, leases, counted, told, states, finished, goes_on, At(now)];
-    let followed = tx.all(FINISH, params, |row| Ok((row.try_get("id")?, row.try_get("followed")?))).await?;
-    Ok(followed.into_iter().collect())
+    let params = params![ids, leases, counted, told, states, finished, At(now), noted == Noted::Here];
+    let finished = tx.all(FINISH, params, Finished::read).await?;
+    if finished.iter().any(|finished| finished.followed) {
+        tx.signal(Signal::Work);
+    }
+    Ok(finished)
 }
 
 /// Puts back what is not over. Returns what was still held.
@@ -215,31 +179,10 @@ async fn put_back(tx: &Tx, back: &[Back]) -> Result<HashSet<DeliveryId>> {
     if back.is_empty() {
         return Ok(HashSet::new());
     }
-    let Columns { seqs, leases, counted, told } = back.iter().map(|back| &back.change).collect();
+    let Columns { leases, counted, told, .. } = back.iter().map(|back| &back.change).collect();
+    let seqs: Vec<_> = back.iter().map(|back| back.held.seq).collect();
     let due: Vec<_> = back.iter().map(|back| At(back.due)).collect();
     let params = params![seqs, leases, counted, told, due];
     let returned = tx.all(PUT_BACK, params, |row| row.try_get("id")).await?;
     Ok(returned.into_iter().collect())
-}
-
-/// What both statements need of each change, column by column.
-#[derive(Default)]
-struct Columns<'a> {
-    seqs: Vec<i64>,
-    leases: Vec<LeaseToken>,
-    counted: Vec<i64>,
-    told: Vec<Option<&'a str>>,
-}
-
-impl<'a> FromIterator<&'a Change> for Columns<'a> {
-    fn from_iter<T: IntoIterator<Item = &'a Change>>(changes: T) -> Self {
-        let mut columns = Self::default();
-        for change in changes {
-            columns.seqs.push(change.held.seq);
-            columns.leases.push(change.held.lease);
-            columns.counted.push(change.counted);
-            columns.told.push(change.told.as_deref());
-        }
-        columns
-    }
 }

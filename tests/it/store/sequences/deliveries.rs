@@ -164,7 +164,7 @@ impl Reported {
             Meant::Release => Verdict::Release,
         };
         let attempt = self.attempt.map(|answered| attempt(held.since, answered));
-        Outcome { delivery, lease, attempt, verdict }
+        Outcome { delivery, site: held.site, lead: held.lead, lease, attempt, verdict }
     }
 }
 

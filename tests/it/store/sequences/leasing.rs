@@ -50,6 +50,13 @@ struct Taken {
     to: (String, Sealed),
 }
 
+impl Taken {
+    fn held(&self, since: Timestamp) -> Held {
+        let (site, _, lead) = self.whose;
+        Held { delivery: self.id, site, lead, lease: self.lease, since }
+    }
+}
+
 impl From<Leased> for Taken {
     fn from(leased: Leased) -> Self {
         Self {
@@ -81,8 +88,7 @@ pub async fn lease(world: &mut World, terms: &Terms) -> Same {
     if one != other {
         return Err(Difference::new(format!("SQLite leases {one:#?}\nPostgreSQL leases {other:#?}")));
     }
-    let held = |taken: &Taken| Held { delivery: taken.id, lease: taken.lease, since: world.now };
-    world.held.extend(one.iter().map(held));
+    world.held.extend(one.iter().map(|taken| taken.held(world.now)));
     // What they signalled counts for nothing here: each lease is the engine's own affair.
     for engine in &world.engines {
         engine.fixture.heard();
@@ -188,7 +194,6 @@ pub fn take_what_was_given(world: &mut World) -> Same {
             format!("SQLite hands over {one:#?} of {:?}\nPostgreSQL hands over {other:#?} of {:?}", asked[0], asked[1]);
         return Err(Difference::new(words));
     }
-    let held = |taken: &Taken| Held { delivery: taken.id, lease: taken.lease, since: world.now };
-    world.held.extend(one.iter().map(held));
+    world.held.extend(one.iter().map(|taken| taken.held(world.now)));
     Ok(())
 }

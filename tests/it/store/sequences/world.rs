@@ -64,6 +64,8 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     pub delivery: DeliveryId,
+    pub site: SiteId,
+    pub lead: LeadId,
     pub lease: LeaseToken,
     pub since: Timestamp,
 }
