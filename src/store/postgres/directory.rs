@@ -92,7 +92,7 @@ impl Directory for PostgresStore {
     }
 
     async fn source_by_username(&self, username: &Username) -> Result<Option<Source>> {
-        sources::by_username(&*self.database.short_read().await?, username).await
+        self.look_ups.source(username).await
     }
 
     async fn remove_source(&self, username: &Username) -> Result<Removed> {

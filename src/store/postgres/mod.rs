@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod leads;
 mod locks;
+mod lookups;
 mod migrate;
 mod news;
 mod oauth;
@@ -44,6 +45,7 @@ use tokio::task::JoinHandle;
 use self::database::Database;
 use self::dial::Dial;
 use self::leads::Intake;
+use self::lookups::LookUps;
 use self::news::{Line, News};
 use self::pool::Pool;
 pub use self::server::Server;
@@ -59,6 +61,8 @@ pub struct PostgresStore {
     database: Database,
     /// What carries out lead commands, in groups.
     intake: Intake,
+    /// What looks up whoever sends leads in.
+    look_ups: LookUps,
     signals: Arc<Signals>,
     news: Arc<News>,
     /// What tells and hears the news; `None` when it was opened only to look at.
@@ -85,7 +89,8 @@ impl PostgresStore {
         let line = line.map(|line| tokio::spawn(news.clone().run(dial.clone(), line)));
         let database = Database::new(Pool::new(server, &dial)?, news.clone());
         let intake = Intake::start(database.clone());
-        Ok(Self { database, intake, signals, news, line: Mutex::new(line) })
+        let look_ups = LookUps::new(database.clone());
+        Ok(Self { database, intake, look_ups, signals, news, line: Mutex::new(line) })
     }
 
     /// A line to the other nodes, which keeps copies out of the database.

@@ -10,24 +10,20 @@ use crate::model::SiteId;
 use crate::model::source::{Reach, Source, Username};
 use crate::store::{AddSource, Removed, Result};
 
-/// The source's row, and whether it reaches every site; if not, its sites lie in their own table.
-fn source(row: &Row) -> RowResult<(Source, bool)> {
-    let source = Source {
+/// With the sites that it may send to, unless those are all.
+const ALL: &str = "SELECT id, username, password, created_at, CASE WHEN NOT all_sites THEN ARRAY(
+         SELECT site_uuid FROM source_sites WHERE source_id = sources.id ORDER BY site_uuid
+     ) END AS only
+     FROM sources ORDER BY username";
+
+pub(super) fn source(row: &Row) -> RowResult<Source> {
+    Ok(Source {
         id: row.try_get("id")?,
         username: row.try_get("username")?,
         password: row.try_get("password")?,
-        reach: Reach::All,
+        reach: row.try_get::<_, Option<_>>("only")?.map_or(Reach::All, Reach::Only),
         created: at(row, "created_at")?,
-    };
-    Ok((source, row.try_get("all_sites")?))
-}
-
-async fn with_reach(db: &Db, (source, all_sites): (Source, bool)) -> Result<Source> {
-    if all_sites {
-        return Ok(source);
-    }
-    let sql = "SELECT site_uuid FROM source_sites WHERE source_id = $1 ORDER BY site_uuid";
-    Ok(Source { reach: Reach::Only(db.all(sql, params![source.id], |row| row.try_get("site_uuid")).await?), ..source })
+    })
 }
 
 pub(super) async fn add(tx: &Tx, source: &Source) -> Result<AddSource> {
@@ -61,18 +57,7 @@ pub(super) async fn add(tx: &Tx, source: &Source) -> Result<AddSource> {
 }
 
 pub(super) async fn all(db: &Db) -> Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    for row in db.all("SELECT * FROM sources ORDER BY username", params![], source).await? {
-        sources.push(with_reach(db, row).await?);
-    }
-    Ok(sources)
-}
-
-pub(super) async fn by_username(db: &Db, username: &Username) -> Result<Option<Source>> {
-    match db.one("SELECT * FROM sources WHERE username = $1", params![username], source).await? {
-        Some(row) => with_reach(db, row).await.map(Some),
-        None => Ok(None),
-    }
+    db.all(ALL, params![], source).await
 }
 
 pub(super) async fn remove(tx: &Tx, username: &Username) -> Result<Removed> {

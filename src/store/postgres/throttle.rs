@@ -25,7 +25,7 @@ impl Throttle for PostgresStore {
     }
 
     async fn see_guess(&self, buckets: &[Bucket], now: Timestamp) -> Result<std::result::Result<(), Empty>> {
-        let levels = levels(&*self.database.short_read().await?, buckets).await?;
+        let levels = self.look_ups.levels(buckets.iter().map(|bucket| bucket.key).collect()).await?;
         Ok(throttle::take_all(buckets, &levels, now).map(drop))
     }
 }
@@ -48,7 +48,7 @@ async fn levels(db: &Db, buckets: &[Bucket]) -> Result<Vec<Level>> {
     db.all(LEVELS, params![keys], level).await
 }
 
-fn level(row: &Row) -> RowResult<Level> {
+pub(super) fn level(row: &Row) -> RowResult<Level> {
     Ok(Level { key: row.try_get("key")?, full: at(row, "full_at")? })
 }
 

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use leadgate::model::source::Reach;
 use leadgate::model::throttle::{Bucket, BucketKey, Empty, Limit};
 use leadgate::model::{Timestamp, time};
+use leadgate::store::AddSource;
 
 use super::fixture::{Fixture, engines};
+use crate::harness::make;
 
 engines!(
     a_bucket_gives_what_it_holds_and_then_what_comes_back,
@@ -14,6 +17,7 @@ engines!(
     to_look_takes_nothing,
     what_is_given_back_can_be_taken_again,
     of_parallel_guesses_there_are_no_more,
+    of_many_who_look_at_once_each_sees_its_own,
     full_buckets_are_purged,
 );
 
@@ -83,6 +87,24 @@ async fn of_parallel_guesses_there_are_no_more(f: &Fixture) {
     let alone = [address];
     let left = join_all((0..100).map(|_| f.store.take_guess(&alone, f.now()))).await;
     assert_eq!(left.into_iter().filter(|taken| *taken.as_ref().unwrap() == Ok(())).count(), 93);
+}
+
+/// An engine may look up what several ask for at once in one go: also sources, which are asked for beside.
+async fn of_many_who_look_at_once_each_sees_its_own(f: &Fixture) {
+    let [full, empty] = ["full", "empty"].map(|name| bucket(name, 1));
+    assert_eq!(take(f, &[empty]).await, Ok(()));
+    let source = make::source(&f.entropy, f.now(), "portal", Reach::All);
+    assert_eq!(f.store.add_source(source.clone()).await.unwrap(), AddSource::Added);
+    let looks = join_all((0..20).map(|n| async move {
+        let (bucket, name) = if n % 2 == 0 { (full, "portal") } else { (empty, "nobody") };
+        let (buckets, name) = ([bucket], name.parse().unwrap());
+        let (seen, found) = tokio::join!(f.store.see_guess(&buckets, f.now()), f.store.source_by_username(&name));
+        (seen.unwrap(), found.unwrap())
+    }));
+    for (n, look) in looks.await.into_iter().enumerate() {
+        let nobody = (Err(Empty { until: later(f, 60) }), None);
+        assert_eq!(look, if n % 2 == 0 { (Ok(()), Some(source.clone())) } else { nobody });
+    }
 }
 
 async fn full_buckets_are_purged(f: &Fixture) {
