@@ -127,6 +127,11 @@ impl Db {
         .await
     }
 
+    /// Has [`Db::seal`] refuse from now on: something failed, sent or not.
+    pub(super) fn stay_open(&self) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Takes no more statements, if everything that was begun is on its way to the server, or answered. Returns whether it is:
     /// never, if something could not be prepared or sent.
     pub(super) fn seal(&self) -> bool {

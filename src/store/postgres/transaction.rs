@@ -98,8 +98,9 @@ impl Tx {
     ///
     /// PostgreSQL makes a ROLLBACK of a COMMIT that follows a failed statement, and tells it by the statement's own error. What
     /// it cannot know are statements that never reached it, because they could not be prepared or written down: COMMIT
-    /// would be good for the rest. So it goes along only if all of them are on their way.
+    /// would be good for the rest. So it goes along only if all of them are on their way, and nothing has failed before.
     pub(super) async fn finish<T>(&self, last: impl Future<Output = Result<T>>) -> Result<T> {
+        let last = async { last.await.inspect_err(|_| self.db.stay_open()) };
         let (done, committed) = tokio::join!(biased; last, self.commit_along());
         let done = done?;
         committed?;
