@@ -97,10 +97,10 @@ impl Gateway {
         // Side by side: the right password, which nearly all have, costs no round trip more.
         let (allowed, named) = tokio::join!(self.may_guess(&guess), self.sources_named(candidates));
         let named = named?;
-        let who = named.first().map(|(source, _)| source.username.as_str().to_owned());
-        let throttled = |throttled| guess.report(throttled, who.as_deref());
+        let who = named.first().map(|(source, _)| source.username.as_str());
+        let throttled = |throttled| guess.report(throttled, who);
         allowed?.map_err(throttled)?;
-        let Some((source, _)) = named.into_iter().find(|(_, right)| *right) else {
+        let Some((source, _)) = named.iter().find(|(_, right)| *right) else {
             self.count_wrong(&guess).await?.map_err(throttled)?;
             tracing::info!(source = who, "wrong password of a source");
             return Err(AccessError::WrongCredentials);

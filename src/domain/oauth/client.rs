@@ -31,8 +31,8 @@ impl Gateway {
         // Side by side: the right secret, which nearly all have, costs no round trip more.
         let (allowed, partner) = tokio::join!(self.may_guess(&guess), self.partner(slug));
         let partner = partner?;
-        let who = partner.as_ref().map(|partner| partner.slug.to_string());
-        let throttled = |throttled| guess.report(throttled, who.as_deref());
+        let who = partner.as_ref().map(|partner| partner.slug.as_str());
+        let throttled = |throttled| guess.report(throttled, who);
         allowed?.map_err(throttled)?;
         match partner {
             Some(partner) if pairs.iter().any(|pair| is_client(&partner, pair)) => Ok(partner),
