@@ -12,7 +12,7 @@ use crate::data::Data;
 use crate::lead::lead;
 
 /// Between a release and its moment: gateways ask the store each second what comes next.
-const NOTICE: Duration = Duration::from_millis(1200);
+pub const NOTICE: Duration = Duration::from_millis(1200);
 
 /// How many leads came in each millisecond: their ids and those of their deliveries begin with their time.
 const PER_MILLISECOND: usize = 5;

@@ -12,10 +12,10 @@ use crate::line::Line;
 use crate::thread;
 
 /// Meanwhile connections are made and statements are compiled: what is answered does not count.
-const WARM_UP: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_millis(300);
 
 /// How long answers are counted.
-const COUNTED: Duration = Duration::from_millis(2000);
+const COUNTED: Duration = Duration::from_millis(1500);
 
 /// Posts leads. Returns how many were accepted per second.
 pub async fn post_leads(cast: &Cast, nodes: &Nodes, callers: usize) -> f64 {

@@ -43,6 +43,7 @@ mod spent;
 mod thread;
 mod tokens;
 
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use clap::Parser;
@@ -65,7 +66,6 @@ fn main() {
 
 async fn measure(options: &Options) {
     rustls::crypto::ring::default_provider().install_default().expect("nobody else has installed one");
-    let begun = Instant::now();
     let rounds = Rounds { setups: options.setups(), count: options.rounds(), full: options.full };
     let mut report = Report::new(&rounds.setups);
     parts::measure(options, &rounds, &mut report).await;
@@ -73,17 +73,21 @@ async fn measure(options: &Options) {
         let machine = machine::describe();
         println!("{machine}. PostgreSQL with {}.\n\n{}", postgres::SETTINGS.join(", "), report.details());
         println!("The targets:\n\n{}", report.targets());
-        println!("For the README:\n\n{}", report.headlines());
+        if let Some(rows) = report.headlines() {
+            println!("For the README:\n\n{rows}");
+        }
         if options.writes() {
             report::write(&report, &machine, rounds.count);
         }
     }
-    progress(&format!("done in {:.0?}", begun.elapsed()));
+    progress("done");
     if options.wants(Part::Plans) {
         plans::check().await;
     }
 }
 
+/// Tells what is being done, and how long the run takes so far.
 fn progress(what: &str) {
-    eprintln!("… {what}");
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    eprintln!("{:>4.0} s … {what}", BEGUN.get_or_init(Instant::now).elapsed().as_secs_f64());
 }

@@ -10,9 +10,9 @@ use crate::spent::Spent;
 use crate::{backlog, raw_loop};
 
 /// Deliveries that wait when the gateways begin.
-const BACKLOG: usize = 40_000;
+const BACKLOG: usize = 30_000;
 
-const PROSE: &str = "40,000 deliveries of 40,000 leads wait for one receiver, as after a gateway was away. Beside each run, right after it, \
+const PROSE: &str = "30,000 deliveries of 30,000 leads wait for one receiver, as after a gateway was away. Beside each run, right after it, \
                      the *raw loop*: the same signed bodies, sent by the same HTTP client, 16 at a time, without any store. It is the \
                      limit that no gateway with this client could pass on this machine.";
 
@@ -21,7 +21,7 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
     let [rates, gateway, database, load, memory, raw_rates, raw_cpu] =
         rounds.measure("deliveries from a backlog", deliver).await;
     let shares: Vec<_> = rates.iter().zip(&raw_rates).map(|(rate, raw)| rate.percent_of(raw)).collect();
-    section.row("deliveries per second, backlog of 40,000", 0, &rates);
+    section.row("deliveries per second, backlog of 30,000", 0, &rates);
     section.headline();
     section.row("the raw loop, per second", 0, &raw_rates);
     section.row("deliveries against the raw loop, %", 0, &shares);
@@ -51,7 +51,7 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
     section.plot(
         Bars {
             name: "deliveries",
-            title: "Deliveries per second from a backlog of 40,000, and the limit".to_owned(),
+            title: "Deliveries per second from a backlog of 30,000, and the limit".to_owned(),
             label: "per second",
             legend: Vec::new(),
             bars: bars.collect(),

@@ -7,7 +7,7 @@ use crate::plot::{Lines, Scale, Series};
 use crate::report::{Figure, Report};
 use crate::rounds::Rounds;
 
-const CALLERS: [usize; 4] = [1, 8, 32, 64];
+const CALLERS: [usize; 3] = [1, 8, 64];
 
 const PROSE: &str = "So many callers post new leads to one site, each one lead after the other on a connection of its own. Nobody has \
                      subscribed. A lead counts when its 201 is there: then it is on the disk.";

@@ -78,7 +78,7 @@ async fn curve(setup: Setup) -> (f64, Curve) {
     let nodes = scene.start().await;
     let (memory, mut curve, mut first) = (nodes.memory(), Vec::new(), 0);
     for per_second in PACES {
-        let duration = Duration::from_millis(if per_second <= CALM { 3000 } else { 1500 });
+        let duration = Duration::from_millis(if per_second <= CALM { 2000 } else { 1000 });
         let pace = Pace { per_second, duration, first };
         first += pace.requests();
         let times = latency::at_pace(&scene.cast, &nodes, &mut scene.receiver, pace).await;

@@ -14,8 +14,9 @@ use crate::setup::Setup;
 /// What the receiver can take per second.
 const CAPACITY: u32 = 500;
 
-/// How many wait for it; with `--full`, ten times as many.
-const WAITING: usize = 10_000;
+/// How many wait for it; and with `--full`.
+const WAITING: usize = 8_000;
+const MANY: usize = 100_000;
 
 /// How long it is away while the gateway tries.
 const AWAY: Duration = Duration::from_secs(3);
@@ -23,7 +24,7 @@ const AWAY: Duration = Duration::from_secs(3);
 /// Seconds of a point of the plot.
 const BIN: f64 = 0.5;
 
-const PROSE: &str = "10,000 deliveries (with `--full` 100,000) wait for a receiver that answers 503 to everything. After three seconds it comes \
+const PROSE: &str = "8,000 deliveries (with `--full` 100,000) wait for a receiver that answers 503 to everything. After three seconds it comes \
                      back, and takes 500 requests per second, evenly but for a tenth of a second's worth; what is more, it refuses with \
                      503. Retries come a second after each failure, because the wait in a real schedule is longer than this whole part. \
                      The optimum is to keep it busy from its first 2xx until nothing waits. Measured once for each setup.";
@@ -37,7 +38,7 @@ struct Recovery {
 }
 
 pub async fn measure(rounds: &Rounds, report: &mut Report) {
-    let waiting = if rounds.full { 10 * WAITING } else { WAITING };
+    let waiting = if rounds.full { MANY } else { WAITING };
     let mut section = report.section("A receiver comes back", PROSE);
     let once = Rounds { setups: rounds.setups.clone(), count: 1, full: rounds.full };
     let measured = once.each("a receiver comes back", async |setup| recover(setup, waiting).await).await;

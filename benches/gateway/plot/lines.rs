@@ -7,7 +7,7 @@ use crate::setup::Setup;
 
 const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 76.0;
-const RIGHT: f64 = WIDTH - 28.0;
+const RIGHT: f64 = WIDTH - 44.0;
 const TOP: f64 = 104.0;
 const BOTTOM: f64 = HEIGHT - 56.0;
 

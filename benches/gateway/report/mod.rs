@@ -67,9 +67,11 @@ impl Report {
         self.sections.iter().map(Section::to_string).collect::<Vec<_>>().join("\n")
     }
 
-    /// The rows of the README's table.
-    pub fn headlines(&self) -> String {
-        section::table(&self.setups, self.sections.iter().flat_map(Section::headlines))
+    /// The README's table, as far as it was measured.
+    pub fn headlines(&self) -> Option<String> {
+        let mut rows = self.sections.iter().flat_map(Section::headlines).peekable();
+        rows.peek()?;
+        Some(section::table(&self.setups, rows))
     }
 
     fn plots(&self) -> impl Iterator<Item = &crate::plot::Plot> {

@@ -32,8 +32,9 @@ fn above(report: &Report, machine: &str, rounds: usize) -> String {
     format!(
         "# Benchmarks\n\n\
          `cargo bench` measures all of this and writes this page. The gateway is the real binary in a process of its own; callers \
-         and receiver are one thread each, in another; leads are of 1 KB. Everything shares the cores of one machine, and both \
-         databases flush each commit to its disk: {machine}. PostgreSQL has {settings}.\n\n\
+         and receiver are one thread each, in another; leads are of 1 KB. All of them and the database share one machine, and both \
+         databases flush each commit to its disk.\n\n\
+         The machine: {machine}. PostgreSQL has {settings}.\n\n\
          Each figure is the median of {rounds} rounds, with the lowest and the highest behind it. The setups take turns within each \
          round. What is compared with something is compared within its round.\n\n\
          ## What it must reach\n\n{}\n{}",
