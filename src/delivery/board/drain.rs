@@ -244,9 +244,7 @@ impl<R: Receiver> Simulation<R> {
             error: None,
             response: String::new(),
         };
-        let outcome =
-            Outcome { delivery: start.delivery.id, lease: start.delivery.lease, attempt: Some(attempt), verdict };
-        Settled { outcome, sign }
+        Settled { outcome: Outcome::of(&start.delivery, Some(attempt), verdict), sign }
     }
 
     fn begin(&mut self, starts: Vec<Start>) {
