@@ -92,7 +92,8 @@ pub async fn order(rounds: &Rounds, table: &mut Table) {
             [per_second(&times), counts[0], counts[1], counts[2]]
         })
         .await;
-    let name = format!("changes made and delivered per second, 32 callers, each lead created and updated {UPDATES} times");
+    let name =
+        format!("changes made and delivered per second, 32 callers, each lead created and updated {UPDATES} times");
     table.compared(&name, 0, &rates);
     table.row("of these out of order within a lead", 0, &out_of_order);
     table.row("lost", 0, &lost);
