@@ -58,6 +58,10 @@ impl Rate {
             return None;
         }
         rate.hold(now);
+        // Where both hold back in turn, each would grow by its share alone, and both stay below what the receiver takes.
+        if let Some(window) = &mut self.window {
+            window.hold(now);
+        }
         Some(self.next.ceil() as i64)
     }
 
@@ -65,6 +69,9 @@ impl Rate {
     pub fn is_full(&mut self, now: f64) {
         if let Some(window) = &mut self.window {
             window.hold(now);
+            if let Some(rate) = &mut self.rate {
+                rate.hold(now);
+            }
         }
     }
 
