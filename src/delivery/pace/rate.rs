@@ -30,9 +30,6 @@ const FORGIVEN: f64 = 256.0;
 /// So much may be made up for that could not begin in time, in milliseconds: timers are late.
 const BEHIND: f64 = 20.0;
 
-/// What may go on at nearly the same time goes on together, so that there are fewer timers; milliseconds.
-const GRAIN: f64 = 4.0;
-
 /// What a receiver can take. Times are milliseconds since 1970.
 #[derive(Debug, Default)]
 pub struct Rate {
@@ -61,13 +58,20 @@ impl Rate {
             return None;
         }
         rate.hold(now);
-        Some((self.next + GRAIN).ceil() as i64)
+        // Where both hold back in turn, each would grow by its share alone, and both stay below what the receiver takes.
+        if let Some(window) = &mut self.window {
+            window.hold(now);
+        }
+        Some(self.next.ceil() as i64)
     }
 
     /// The window is full.
     pub fn is_full(&mut self, now: f64) {
         if let Some(window) = &mut self.window {
             window.hold(now);
+            if let Some(rate) = &mut self.rate {
+                rate.hold(now);
+            }
         }
     }
 

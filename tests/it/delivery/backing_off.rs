@@ -81,8 +81,8 @@ async fn a_receiver_that_fails_each_time_is_tried_less_often_and_its_backlog_is_
         world.until("it is delivered", |counts| counts.delivered == delivered).await;
     }
     receiver.assert_quiet();
-    let waiting = world.log(subscriber).await.into_iter().filter(|delivery| delivery.state == State::Waiting);
-    assert!(waiting.into_iter().all(|delivery| delivery.attempts == 1), "the others wait for their retries");
+    let mut waiting = world.log(subscriber).await.into_iter().filter(|delivery| delivery.state == State::Waiting);
+    assert!(waiting.all(|delivery| delivery.attempts == 1), "the others wait for their retries");
 }
 
 async fn a_put_forgets_the_pace_of_the_old_receiver() {
