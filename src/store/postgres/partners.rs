@@ -100,7 +100,8 @@ pub(super) async fn set_secret(tx: &Tx, slug: &Slug, secret: &Hashed<Credential>
 }
 
 pub(super) async fn change(tx: &Tx, slug: &Slug, change: PartnerChange) -> Result<Removed> {
-    let sql = "UPDATE partners SET merge_updates = coalesce($2, merge_updates), require_pkce = coalesce($3, require_pkce)
+    let sql =
+        "UPDATE partners SET merge_updates = coalesce($2, merge_updates), require_pkce = coalesce($3, require_pkce)
          WHERE slug = $1 AND removed_at IS NULL";
     let changed = tx.run(sql, params![slug, change.merge_updates, change.require_pkce]).await?;
     Ok(if changed == 0 { Removed::NotFound } else { Removed::Yes })

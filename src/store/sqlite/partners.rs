@@ -91,7 +91,8 @@ pub(super) fn set_secret(tx: &Tx, slug: &Slug, secret: &Hashed<Credential>) -> R
 }
 
 pub(super) fn change(tx: &Tx, slug: &Slug, change: PartnerChange) -> Result<Removed> {
-    let sql = "UPDATE partners SET merge_updates = coalesce(?2, merge_updates), require_pkce = coalesce(?3, require_pkce)
+    let sql =
+        "UPDATE partners SET merge_updates = coalesce(?2, merge_updates), require_pkce = coalesce(?3, require_pkce)
          WHERE slug = ?1 AND removed_at IS NULL";
     let changed = tx.run(sql, params![slug, change.merge_updates, change.require_pkce])?;
     Ok(if changed == 0 { Removed::NotFound } else { Removed::Yes })

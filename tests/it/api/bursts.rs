@@ -104,7 +104,15 @@ async fn patches_of_many_leads_at_once_each_reach_their_own() {
 
 async fn a_burst_reaches_a_partner_that_wants_updates_merged_as_one() {
     let mut world = World::start().await;
-    world.gate.store.change_partner(&world.cast.partner.partner.slug, PartnerChange { merge_updates: Some(true), ..PartnerChange::default() }).await.unwrap();
+    world
+        .gate
+        .store
+        .change_partner(
+            &world.cast.partner.partner.slug,
+            PartnerChange { merge_updates: Some(true), ..PartnerChange::default() },
+        )
+        .await
+        .unwrap();
     let location = world.lead("Ann").await;
     let created = world.receiver.next().await;
     join_all((0..MANY).map(|n| world.patch(&location, n))).await;

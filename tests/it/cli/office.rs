@@ -201,7 +201,10 @@ fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
         "Updates that wait for piesync are sent one by one, and its authorization requests must use PKCE.\n"
     );
     let set = home.document("partner set zapper --require-pkce off --merge-updates on");
-    assert_eq!((&set["slug"], &set["require_pkce"], &set["merge_updates"]), (&json!("zapper"), &json!(false), &json!(true)));
+    assert_eq!(
+        (&set["slug"], &set["require_pkce"], &set["merge_updates"]),
+        (&json!("zapper"), &json!(false), &json!(true))
+    );
     let list = home.document("partner list");
     assert_eq!((&list[1]["require_pkce"], &list[2]["require_pkce"]), (&json!(true), &json!(false)));
     assert!(home.says("partner list").contains("required"));

@@ -21,7 +21,14 @@ on_every_engine!(
 async fn start() -> (World, Receiver, Subscriber) {
     let (world, receiver) = (World::start().await, Receiver::start().await);
     let subscriber = world.subscriber(&receiver.url("/")).await;
-    world.store.change_partner(&"piesync".parse().unwrap(), PartnerChange { merge_updates: Some(true), ..PartnerChange::default() }).await.unwrap();
+    world
+        .store
+        .change_partner(
+            &"piesync".parse().unwrap(),
+            PartnerChange { merge_updates: Some(true), ..PartnerChange::default() },
+        )
+        .await
+        .unwrap();
     (world, receiver, subscriber)
 }
 

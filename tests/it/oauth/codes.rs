@@ -191,7 +191,11 @@ async fn oauth_082_a_partner_can_be_made_to_use_pkce() {
     let mut owner = Visitor::logged_in(&door.gate, &door.owner).await;
     let consent = owner.get(&door.asking(&[])).await;
     let slug = &door.partner.partner.slug;
-    door.gate.store.change_partner(slug, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() }).await.unwrap();
+    door.gate
+        .store
+        .change_partner(slug, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() })
+        .await
+        .unwrap();
 
     let told = door.told(&[]).await;
     assert_eq!((told.error(), told.get("state")), ("invalid_request", Some("s-1")));
@@ -205,6 +209,10 @@ async fn oauth_082_a_partner_can_be_made_to_use_pkce() {
     assert_refused(&door.redeem(&code).await, 400, "invalid_grant");
     assert_eq!(door.redeem_with(&code, VERIFIER).await.status, 200);
     // Other partners are not concerned, and it is one's choice again.
-    door.gate.store.change_partner(slug, PartnerChange { require_pkce: Some(false), ..PartnerChange::default() }).await.unwrap();
+    door.gate
+        .store
+        .change_partner(slug, PartnerChange { require_pkce: Some(false), ..PartnerChange::default() })
+        .await
+        .unwrap();
     assert_eq!(door.redeem(&door.code().await).await.status, 200);
 }

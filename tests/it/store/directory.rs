@@ -141,12 +141,24 @@ async fn a_partner_is_found_by_slug_and_client_id(f: &Fixture) {
 
     let secret = Plain::<Credential>::generate(&f.entropy).hash();
     assert_eq!(f.store.set_partner_secret(&piesync.slug, secret).await.unwrap(), Removed::Yes);
-    assert_eq!(f.store.change_partner(&piesync.slug, PartnerChange { require_pkce: Some(false), ..PartnerChange::default() }).await.unwrap(), Removed::Yes);
+    assert_eq!(
+        f.store
+            .change_partner(&piesync.slug, PartnerChange { require_pkce: Some(false), ..PartnerChange::default() })
+            .await
+            .unwrap(),
+        Removed::Yes
+    );
     let changed = Partner { secret, require_pkce: false, ..piesync };
     assert_eq!(f.store.partner_by_slug(&changed.slug).await.unwrap(), Some(changed));
     let nobody = "nobody".parse().unwrap();
     assert_eq!(f.store.set_partner_secret(&nobody, secret).await.unwrap(), Removed::NotFound);
-    assert_eq!(f.store.change_partner(&nobody, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() }).await.unwrap(), Removed::NotFound);
+    assert_eq!(
+        f.store
+            .change_partner(&nobody, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() })
+            .await
+            .unwrap(),
+        Removed::NotFound
+    );
 }
 
 async fn a_removed_partner_frees_its_slug(f: &Fixture) {
@@ -157,7 +169,13 @@ async fn a_removed_partner_frees_its_slug(f: &Fixture) {
     assert_eq!(f.store.partners().await.unwrap(), []);
     let secret = Plain::<Credential>::generate(&f.entropy).hash();
     assert_eq!(f.store.set_partner_secret(&old.slug, secret).await.unwrap(), Removed::NotFound);
-    assert_eq!(f.store.change_partner(&old.slug, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() }).await.unwrap(), Removed::NotFound);
+    assert_eq!(
+        f.store
+            .change_partner(&old.slug, PartnerChange { require_pkce: Some(true), ..PartnerChange::default() })
+            .await
+            .unwrap(),
+        Removed::NotFound
+    );
 
     let new = f.partner("piesync").await;
     assert_eq!(f.store.partner_by_slug(&old.slug).await.unwrap(), Some(new));

@@ -261,11 +261,23 @@ async fn merging_is_switched_on_and_off(f: &Fixture) {
     let lead = known_lead(f, site.id, "a@b.com").await;
     change(f, site.id, lead, json!({"n": 1})).await;
     for (on, n, expected) in [(true, 2, 1), (true, 3, 1), (false, 4, 2), (false, 5, 3), (true, 6, 3)] {
-        assert_eq!(f.store.change_partner(slug, PartnerChange { merge_updates: Some(on), ..PartnerChange::default() }).await.unwrap(), Removed::Yes);
+        assert_eq!(
+            f.store
+                .change_partner(slug, PartnerChange { merge_updates: Some(on), ..PartnerChange::default() })
+                .await
+                .unwrap(),
+            Removed::Yes
+        );
         assert_eq!(f.store.partner_by_slug(slug).await.unwrap().unwrap().merge_updates, on);
         change(f, site.id, lead, json!({ "n": n })).await;
         assert_eq!(updates(f, lead).await.len(), expected, "{n}");
     }
     f.store.remove_partner(slug, f.now()).await.unwrap();
-    assert_eq!(f.store.change_partner(slug, PartnerChange { merge_updates: Some(true), ..PartnerChange::default() }).await.unwrap(), Removed::NotFound);
+    assert_eq!(
+        f.store
+            .change_partner(slug, PartnerChange { merge_updates: Some(true), ..PartnerChange::default() })
+            .await
+            .unwrap(),
+        Removed::NotFound
+    );
 }
