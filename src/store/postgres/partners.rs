@@ -44,7 +44,7 @@ pub(super) async fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
     let added = tx
         .run(
             "INSERT INTO partners (id, slug, name, client_id, secret, echo, merge_updates, require_pkce, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (slug) WHERE removed_at IS NULL DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (slug) WHERE removed_at IS NULL DO NOTHING",
             params![
                 partner.id,
                 partner.slug,

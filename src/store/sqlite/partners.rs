@@ -43,7 +43,7 @@ pub(super) fn add(tx: &Tx, partner: &Partner) -> Result<NewPartner> {
     }
     tx.run(
         "INSERT INTO partners (id, slug, name, client_id, secret, echo, merge_updates, require_pkce, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             partner.id,
             partner.slug,
