@@ -106,8 +106,12 @@ impl SendError {
     }
 }
 
-/// Whether the receiver says that it has not looked at the request (RFC 9113, 8.7).
+/// Whether the receiver says that it has not looked at the request (RFC 9113, 8.7). Or it cannot have: a request that waits until
+/// the receiver takes another stream is dropped when it closes the connection meanwhile, which hyper counts as ours.
 pub(super) fn was_refused(error: &hyper::Error) -> bool {
+    if error.is_user() {
+        return true;
+    }
     find::<h2::Error>(error).is_some_and(|error| {
         error.is_remote()
             && match error.reason() {

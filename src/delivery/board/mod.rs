@@ -223,8 +223,10 @@ impl Board {
         let entry = self.entries.get(&seat.subscription);
         let low = entry.is_some_and(|entry| entry.more && self.limits.runs_low(entry.health, entry.held()))
             && self.has_room(&seat.subscription, now);
+        // A turn of the failing ones is free, and only the store may know who waits for it.
+        let turn = entry.is_some_and(|entry| entry.health == Health::Failing);
         self.forget_if_idle(seat.subscription);
-        Next { starts, lease: self.more || low }
+        Next { starts, lease: self.more || low || turn }
     }
 
     /// Drops everything that is held for a subscription: it was removed, or has another URL or secret. What is ready is

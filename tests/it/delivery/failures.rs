@@ -5,11 +5,11 @@ use std::time::Duration;
 use leadgate::delivery::Policy;
 use leadgate::model::delivery::{Attempt, State};
 use leadgate::model::seal::Keyring;
+use tokio::net::TcpListener;
 
 use super::world::{Subscriber, World};
-use crate::harness::on_every_engine;
 use crate::harness::receiver::{Receiver, Reply};
-use crate::harness::tls;
+use crate::harness::{on_every_engine, soon, tls};
 
 on_every_engine!(
     an_answer_that_is_not_http,
@@ -183,11 +183,12 @@ async fn a_certificate_that_nobody_vouches_for() {
 }
 
 async fn a_receiver_without_tls_at_an_https_url() {
-    let (world, receiver) = (World::start().await, Receiver::start().await);
-    let subscriber = world.subscriber(&receiver.url("/").replace("http:", "https:")).await;
+    let world = World::start().await;
+    let receiver = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let subscriber = world.subscriber(&format!("https://{}/", receiver.local_addr().unwrap())).await;
     world.lead(subscriber).await;
     // What it reads is no HTTP, and it waits for more: the client's time is up.
-    world.until("it is under way", |counts| counts.in_flight == 1).await;
+    let _waits = soon("it is called", receiver.accept()).await.unwrap();
     world.clock.advance(Duration::from_secs(15));
     let attempt = failed_attempt(&world, subscriber).await;
     assert_eq!(attempt.status, None);

@@ -35,6 +35,9 @@ async fn twelve_failures_and_then_failed_and_replayable() {
 
     let replayed = world.store.replay(Replay::FailedOf(subscriber.site), world.clock.now()).await.unwrap();
     assert_eq!(replayed, [delivery.delivery.id]);
+    // A receiver that has failed each time is tried every five seconds at most, also by hand.
+    receiver.assert_quiet();
+    world.clock.advance(Duration::from_secs(5));
     let request = receiver.answer(Reply::status(200)).await;
     assert_eq!(request.header("webhook-id"), delivery.delivery.id.to_string());
     world.until("it is delivered", |counts| counts.delivered == 1).await;
