@@ -95,21 +95,27 @@ impl Leasing<'_> {
     }
 
     /// Those of the line that have room, as far as the request's limit goes if each has enough due; and where to go on
-    /// behind, unless this was the end.
+    /// behind, unless this was the end. Who would get less than there is room for is not among them unless it is the first: those in
+    /// front may have less due, and leave it more.
     fn wanted<'l>(&self, in_line: &'l [Receiver]) -> (Vec<Wanted>, Option<&'l Receiver>) {
         let mut left = self.request.limit - self.taken.len();
-        let mut wanted = Vec::new();
+        let (mut wanted, mut last) = (Vec::new(), None);
         for receiver in in_line {
-            let room = self.room_of(receiver.id).min(left);
+            let room = self.room_of(receiver.id);
+            if room > left && !wanted.is_empty() {
+                return (wanted, last);
+            }
+            let room = room.min(left);
             if room > 0 {
                 left -= room;
                 wanted.push(Wanted { site: receiver.site, id: receiver.id, room });
             }
+            last = Some(receiver);
             if left == 0 {
-                return (wanted, Some(receiver));
+                return (wanted, last);
             }
         }
-        (wanted, in_line.last().filter(|_| in_line.len() == STEP))
+        (wanted, last.filter(|_| in_line.len() == STEP))
     }
 
     fn room_of(&self, subscription: SubscriptionId) -> usize {
