@@ -36,6 +36,17 @@ pub(super) enum Contents {
     Ours(u32),
 }
 
+/// The right to serve a database.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file would do, if a child process that is just being started did not hold it open for a moment longer.
+    fn drop(&mut self) {
+        // It fails only where locks cannot be had at all.
+        let _ = self.0.unlock();
+    }
+}
+
 impl Location {
     /// Resolves a path as it was configured.
     pub(super) fn new(path: &Path) -> Result<Self, OpenError> {
@@ -45,13 +56,13 @@ impl Location {
         Ok(Self { shown, path: absolute })
     }
 
-    /// Keeps every other server out, for as long as the returned file is open.
-    pub(super) fn lock(&self) -> Result<File, OpenError> {
+    /// Keeps every other server out, for as long as the lock is held.
+    pub(super) fn lock(&self) -> Result<Lock, OpenError> {
         let mut name = OsString::from(&self.path);
         name.push(".lock");
         let file = private().create(true).truncate(false).open(&name).map_err(|error| self.not_writable(&error))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(self.shown.clone())),
             Err(TryLockError::Error(error)) => Err(self.not_writable(&error)),
         }

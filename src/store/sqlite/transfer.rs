@@ -1,6 +1,5 @@
 //! The source of a copy to another engine: every row of a table, in batches, in the order of its key.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::blocking;
 use super::error::panicked;
-use super::file::Location;
+use super::file::{Location, Lock};
 use super::values::maybe_at;
 use crate::model::Timestamp;
 use crate::store::transfer::{self, Batch, Table, Value};
@@ -26,7 +25,7 @@ pub(in crate::store) struct Source {
 struct Held {
     connection: Connection,
     /// Keeps servers out.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Source {
