@@ -4,7 +4,7 @@ use super::svg::{Anchor, Sheet, Swatch, WIDTH};
 use super::{Colour, Plot, Scale};
 
 const LEFT: f64 = 250.0;
-const RIGHT: f64 = WIDTH - 110.0;
+const RIGHT: f64 = WIDTH - 160.0;
 const TOP: f64 = 78.0;
 const BAR: f64 = 20.0;
 const STEP: f64 = 30.0;
