@@ -33,7 +33,7 @@ pub async fn keep_tidy(gateway: Arc<Gateway>, shutdown: CancellationToken) {
 }
 
 /// How often it is looked whether something is late.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(15);
 
 /// Keeps the metrics page informed of what is late. What cannot be found out now stays as it was.
 pub async fn watch(gateway: Arc<Gateway>, metrics: Arc<Metrics>, shutdown: CancellationToken) {

@@ -395,7 +395,8 @@ fn a_receiver_that_is_slow_and_far_from_its_limit_has_all_places() {
 
 #[test]
 fn a_receiver_that_goes_down_in_the_middle_and_comes_back() {
-    let outages: [(&str, fn() -> Answer); 3] =
+    type Outage = fn() -> Answer;
+    let outages: [(&str, Outage); 3] =
         [("refuses connections", || Answer::Down), ("is silent", || Answer::Silence), ("503", || Answer::Refused(1))];
     for (what, outage) in outages {
         let mut healthy = by_tokens(50.0, 5);
