@@ -137,6 +137,10 @@ async fn changes_of_other_leads_do_not_wait_for_one_that_is_held_up() {
 async fn waiting_for_locks(session: &tokio_postgres::Client, count: i64) {
     let sql = "SELECT count(DISTINCT pid) FROM pg_locks
          WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
-    let waiting = async || session.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+    let waiting = async || {
+        // Within a transaction the list of sessions stays as it was first seen, without those that connect later.
+        session.batch_execute("SELECT pg_stat_clear_snapshot()").await.unwrap();
+        session.query_one(sql, &[]).await.unwrap().get::<_, i64>(0)
+    };
     soon("they wait", async { while waiting().await < count {} }).await;
 }
