@@ -40,11 +40,7 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
     let shares: Vec<_> = last.iter().zip(first).map(|(many, one)| many.percent_of(one)).collect();
     section.row("rate with 100,000 against one, %", 0, &shares);
     report.reached(Goal::Subscriptions, &[&shares]);
-    let series = rounds.setups.iter().enumerate().map(|(place, setup)| {
-        let points = measured.iter().map(|(sites, rates, _)| (*sites as f64, rates[place].clone()));
-        Series::of(*setup, points)
-    });
-    let series: Vec<_> = series.collect();
+    let series = Series::of_each(&rounds.setups, measured.iter().map(|(sites, rates, _)| (*sites as f64, rates)));
     section.plot(
         Lines {
             name: "subscriptions",

@@ -31,11 +31,8 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
         }
         measured.push(rates);
     }
-    let series = rounds.setups.iter().enumerate().map(|(place, setup)| {
-        let points = CALLERS.iter().zip(&measured).map(|(callers, rates)| (*callers as f64, rates[place].clone()));
-        Series::of(*setup, points)
-    });
-    let series: Vec<_> = series.collect();
+    let measured = CALLERS.iter().zip(&measured).map(|(callers, rates)| (*callers as f64, rates));
+    let series = Series::of_each(&rounds.setups, measured);
     section.plot(
         Lines {
             name: "intake",

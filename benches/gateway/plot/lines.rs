@@ -26,6 +26,14 @@ impl Series {
         Self { name: setup.to_string(), colour: Colour::of(setup), dashed: false, points }
     }
 
+    /// One for each setup: at each place along the axis, its own of the figures there.
+    pub fn of_each<'f>(setups: &[Setup], measured: impl Iterator<Item = (f64, &'f Vec<Figure>)> + Clone) -> Vec<Self> {
+        let of_setup = |(place, setup): (usize, &Setup)| {
+            Self::of(*setup, measured.clone().map(|(along, figures)| (along, figures[place].clone())))
+        };
+        setups.iter().enumerate().map(of_setup).collect()
+    }
+
     /// Its largest figure.
     pub fn most(&self) -> f64 {
         self.points.iter().map(|(_, figure)| figure.max()).fold(0.0, f64::max)
