@@ -55,14 +55,16 @@ impl Board {
         while in_vain < tries.min(self.turns.len()) {
             let Some(id) = self.turns.pop_front() else { break };
             let start = self.begin(id, now);
-            in_vain = if start.is_some() { 0 } else { in_vain + 1 };
-            starts.extend(start);
-            if let Some(entry) = self.entries.get_mut(&id) {
+            let stays = self.entries.get_mut(&id).is_some_and(|entry| {
                 entry.queued = entry.takes_turns();
-                if entry.queued {
-                    self.turns.push_back(id);
-                }
+                entry.queued
+            });
+            if stays {
+                self.turns.push_back(id);
             }
+            // Whoever leaves the line was none of those who are still in it.
+            in_vain = if start.is_some() { 0 } else { in_vain + usize::from(stays) };
+            starts.extend(start);
         }
         starts
     }

@@ -252,6 +252,18 @@ fn what_was_promised_room_begins_without_being_leased() {
     assert_eq!((board.entries.len(), board.bytes, board.promised), (0, 0, 0));
 }
 
+/// What begins straight away leaves its subscription standing in line with nothing ready.
+#[test]
+fn those_who_stand_in_line_for_nothing_take_nobodys_turn() {
+    let (mut board, _jobs) = board(64);
+    for number in 1..=3 {
+        let promise = board.promise(subscription(number), 0, now()).expect("there is room");
+        assert!(board.keep(promise, leased(number, subscription(number)), now()).is_some());
+    }
+    let request = plan(&mut board);
+    assert_eq!(board.accept(batch(vec![leased(4, subscription(4))]), &request).starts.len(), 1);
+}
+
 #[test]
 fn promises_count_as_what_is_held() {
     let (mut board, _jobs) = board(64);
