@@ -217,6 +217,8 @@ pub struct Outcome {
     pub site: SiteId,
     /// … and which: what an engine locks before it looks.
     pub lead: LeadId,
+    /// Under which subscription.
+    pub subscription: SubscriptionId,
     /// Under which lease; if it is no longer the holder's, nothing is recorded.
     pub lease: LeaseToken,
     /// The attempt; `None` if it never began (the subscription was recalled, or the gateway is stopping).
@@ -228,7 +230,15 @@ pub struct Outcome {
 impl Outcome {
     /// What became of this one.
     pub fn of(leased: &Leased, attempt: Option<Attempt>, verdict: Verdict) -> Self {
-        Self { delivery: leased.id, site: leased.site, lead: leased.lead, lease: leased.lease, attempt, verdict }
+        Self {
+            delivery: leased.id,
+            site: leased.site,
+            lead: leased.lead,
+            subscription: leased.subscription,
+            lease: leased.lease,
+            attempt,
+            verdict,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod secrets;
 mod sessions;
 pub mod signals;
 pub mod sqlite;
+mod story;
 mod subscriptions;
 mod throttle;
 pub mod transfer;

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::deliveries::{lane, lease, line, log, merge, outbox, replay};
+use super::deliveries::{lane, lease, line, log, merge, outbox, record, replay};
 use super::leads::rows;
 use super::{
     deliveries, migrate, oauth, passwords, purge, secrets, sessions, sites, statements, subscriptions, throttle, tokens,
@@ -84,6 +84,13 @@ fn the_ends_of_a_lane_are_found_at_once() {
         "SEARCH deliveries USING COVERING INDEX deliveries_lane (subscription_id=? AND lead_id>?)",
     );
     assert_led_by(lane::WAITING, "SEARCH deliveries USING INDEX deliveries_lane (subscription_id=?)");
+}
+
+#[test]
+fn an_outcome_finds_its_delivery_at_once() {
+    for sql in [record::FINISH, record::WAIT] {
+        assert_led_by(sql, "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (id=?)");
+    }
 }
 
 #[test]

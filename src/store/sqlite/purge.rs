@@ -32,7 +32,7 @@ pub(super) const EXPIRED: [&str; 5] = [
 pub(super) const ENDED_GRANTS: &str =
     "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE ends_at < ?1 LIMIT ?2)";
 
-/// Deliveries that finished before `?1`; their bodies and attempts go with them.
+/// Deliveries that finished before `?1`; their bodies go with them.
 pub(super) const FINISHED: &str =
     "DELETE FROM deliveries WHERE seq IN (SELECT seq FROM deliveries WHERE finished_at < ?1 LIMIT ?2)";
 

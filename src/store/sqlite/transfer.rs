@@ -162,7 +162,6 @@ mod tests {
             let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", table.read_source())).unwrap();
             let read = |row: &Row| Ok((row.get::<_, i64>("parent")?, row.get::<_, String>("detail")?));
             let plan: Vec<_> = explained.query_map([0], read).unwrap().map(rusqlite::Result::unwrap).collect();
-            // Below another step, the few attempts of one delivery are sorted.
             let sorted = plan.iter().any(|(parent, step)| *parent == 0 && step.contains("TEMP B-TREE"));
             assert!(!sorted, "{}: {plan:#?}", table.name);
         }

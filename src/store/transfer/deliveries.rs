@@ -1,17 +1,7 @@
-//! The delivery queue and its log. The source keeps both in one table, beside one for bodies and one for attempts; the target
-//! keeps what waits apart from what is over, and the attempts of a delivery as one text, its story.
+//! The delivery queue and its log. The source keeps both in one table, beside one for bodies; the target keeps what waits apart
+//! from what is over.
 
 use super::tables::Table;
-
-/// The attempts of `t`, oldest first, as the target writes them (`postgres/deliveries/story.rs` reads this); NULL if there
-/// are none.
-macro_rules! story {
-    () => {
-        "(SELECT group_concat(json_object('started', a.started_at, 'duration', a.duration_us, 'status', a.status,
-                                          'error', a.error, 'response', a.response) || char(10), '' ORDER BY a.number)
-          FROM attempts a WHERE a.delivery_seq = t.seq)"
-    };
-}
 
 /// What waits. No index leads there: all is read, in the order of its age.
 macro_rules! waiting {
@@ -46,8 +36,8 @@ pub(super) const QUEUE_BODIES: Table = Table {
     name: "delivery_bodies",
     from: waiting!("LEFT JOIN delivery_bodies b ON b.delivery_seq = t.seq "),
     key: "t.seq",
-    same: &["site_uuid"],
-    others: &[("delivery_seq", "t.seq"), ("body", "b.body"), ("story", story!())],
+    same: &["site_uuid", "story"],
+    others: &[("delivery_seq", "t.seq"), ("body", "b.body")],
     counted_by: None,
 };
 
@@ -67,7 +57,8 @@ pub(super) const LOG: Table = Table {
         "state",
         "attempts",
         "finished_at",
+        "story",
     ],
-    others: &[("body", "b.body"), ("story", story!())],
+    others: &[("body", "b.body")],
     counted_by: Some("deliveries"),
 };

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use tokio_postgres::Row;
 
 use super::lane::Look;
-use super::story;
 use crate::model::delivery::{Outcome, State, Verdict};
 use crate::model::{DeliveryId, LeaseToken, SiteId, SubscriptionId, Timestamp};
 use crate::store::postgres::statements::RowResult;
 use crate::store::postgres::values::{at, maybe_at};
+use crate::store::story;
 
 /// A delivery that is under a lease.
 pub(super) struct Held {

@@ -6,12 +6,11 @@
 use bytes::Bytes;
 use tokio_postgres::Row;
 
-use super::story;
 use crate::model::DeliveryId;
 use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, State};
-use crate::store::Result;
 use crate::store::postgres::statements::{Db, RowResult, params};
 use crate::store::postgres::values::{at, count, maybe_at, rows};
+use crate::store::{Result, story};
 
 /// The columns of a [`Delivery`] that both tables have.
 const COLUMNS: &str =

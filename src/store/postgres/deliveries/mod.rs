@@ -17,7 +17,6 @@ pub(super) mod merge;
 pub(super) mod outbox;
 pub(super) mod record;
 pub(super) mod replay;
-pub(super) mod story;
 
 use async_trait::async_trait;
 

@@ -12,11 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Row, params};
 
-use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased};
+use crate::model::delivery::{Action, LeaseBatch, LeaseRequest, Leased};
 use crate::model::seal::Sealed;
 use crate::model::subscription::DestinationUrl;
 use crate::model::time::after;
-use crate::model::{PartnerId, SubscriptionId, Timestamp};
+use crate::model::{DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId, Timestamp};
 use crate::store::Result;
 use crate::store::sqlite::statements::Statements;
 use crate::store::sqlite::values::{At, at, rows};
@@ -32,7 +32,8 @@ pub(in crate::store::sqlite) const IN_LINE: &str = "SELECT seq, id, partner_id, 
 pub(in crate::store::sqlite) const CALLED: &str = "SELECT seq, id, partner_id, next_due_at FROM subscriptions
      WHERE id = ?1 AND next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL";
 
-pub(in crate::store::sqlite) const DUE: &str = "SELECT d.*, b.body
+pub(in crate::store::sqlite) const DUE: &str =
+    "SELECT d.seq, d.id, d.site_uuid, d.lead_id, d.action, d.changed_at, d.attempts, b.body
      FROM deliveries d JOIN delivery_bodies b ON b.delivery_seq = d.seq
      WHERE d.subscription_id = ?1 AND d.due_at <= ?2 ORDER BY d.due_at, d.seq LIMIT ?3";
 
@@ -57,9 +58,9 @@ struct Receiver {
 }
 
 /// Where to send, and what to sign with.
-pub(super) struct Destination {
-    pub(super) url: DestinationUrl,
-    pub(super) secret: Sealed,
+struct Destination {
+    url: DestinationUrl,
+    secret: Sealed,
 }
 
 /// Leases what is due, as the request says.
@@ -129,18 +130,16 @@ impl Leasing<'_> {
 
     /// Leases at most `wanted` of what a subscription has due. Returns how many.
     fn take(&mut self, receiver: &Receiver, wanted: usize) -> Result<usize> {
-        let due = params![receiver.id, At(self.request.now), rows(wanted)];
-        if !self.tx.any(DUE, due)? {
+        let due = self.tx.all(DUE, params![receiver.id, At(self.request.now), rows(wanted)], Due::read)?;
+        if due.is_empty() {
             return Ok(0);
         }
         let to = destination(self.tx, receiver.seq)?;
-        let request = &self.request;
-        let due = self.tx.all(DUE, due, |row| Ok((row.get::<_, i64>("seq")?, leased(row, receiver, &to, request)?)))?;
+        let mut lease = self.tx.prepare_cached("UPDATE deliveries SET lease = ?2, due_at = ?3 WHERE seq = ?1")?;
         let count = due.len();
-        for (seq, leased) in due {
-            let sql = "UPDATE deliveries SET lease = ?2, due_at = ?3 WHERE seq = ?1";
-            self.tx.run(sql, params![seq, leased.lease, At(leased.until)])?;
-            self.taken.push(leased);
+        for due in due {
+            lease.execute(params![due.seq, self.request.lease, At(self.request.until)])?;
+            self.taken.push(due.to(receiver, &to, &self.request));
         }
         Ok(count)
     }
@@ -179,7 +178,7 @@ impl Leasing<'_> {
 
 /// Where to send what the subscription with this `seq` has. Read only for those that are sent something: to parse a URL takes
 /// longer than all the rest.
-pub(super) fn destination(tx: &Tx, seq: i64) -> Result<Destination> {
+fn destination(tx: &Tx, seq: i64) -> Result<Destination> {
     let sql = "SELECT url, secret FROM subscriptions WHERE seq = ?1";
     let read = |row: &Row| Ok(Destination { url: row.get("url")?, secret: row.get("secret")? });
     Ok(tx.prepare_cached(sql)?.query_row([seq], read)?)
@@ -194,20 +193,49 @@ fn receiver(row: &Row) -> rusqlite::Result<Receiver> {
     })
 }
 
-fn leased(row: &Row, receiver: &Receiver, to: &Destination, request: &LeaseRequest) -> rusqlite::Result<Leased> {
-    Ok(Leased {
-        id: row.get("id")?,
-        lease: request.lease,
-        until: request.until,
-        site: row.get("site_uuid")?,
-        partner: receiver.partner,
-        subscription: receiver.id,
-        lead: row.get("lead_id")?,
-        action: row.get("action")?,
-        changed: at(row, "changed_at")?,
-        body: Bytes::from(row.get::<_, Vec<u8>>("body")?),
-        attempts: row.get("attempts")?,
-        url: to.url.clone(),
-        secret: to.secret.clone(),
-    })
+/// A delivery that is due, without what its subscription says.
+struct Due {
+    seq: i64,
+    id: DeliveryId,
+    site: SiteId,
+    lead: LeadId,
+    action: Action,
+    changed: Timestamp,
+    attempts: u32,
+    body: Bytes,
+}
+
+impl Due {
+    /// Of a row of [`DUE`]. By place: to look its columns up by name would take longer than to read them.
+    fn read(row: &Row) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            site: row.get(2)?,
+            lead: row.get(3)?,
+            action: row.get(4)?,
+            changed: row.get::<_, At>(5)?.0,
+            attempts: row.get(6)?,
+            body: Bytes::from(row.get::<_, Vec<u8>>(7)?),
+        })
+    }
+
+    /// With what its subscription says.
+    fn to(self, receiver: &Receiver, to: &Destination, request: &LeaseRequest) -> Leased {
+        Leased {
+            id: self.id,
+            lease: request.lease,
+            until: request.until,
+            site: self.site,
+            partner: receiver.partner,
+            subscription: receiver.id,
+            lead: self.lead,
+            action: self.action,
+            changed: self.changed,
+            body: self.body,
+            attempts: self.attempts,
+            url: to.url.clone(),
+            secret: to.secret.clone(),
+        }
+    }
 }

@@ -2,22 +2,20 @@
 //!
 //! A delivery that waits for a removed subscription is cancelled, also before purge has written that down.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row};
 
 use crate::model::DeliveryId;
-use crate::model::delivery::{Attempt, Delivery, DeliveryDetails, DeliveryFilter, State};
-use crate::store::Result;
+use crate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, State};
 use crate::store::sqlite::statements::Statements;
 use crate::store::sqlite::values::{at, maybe_at, rows};
+use crate::store::{Result, story};
 
 /// The columns of a [`Delivery`] as they are in effect, of `deliveries d`, `subscriptions s` and `sites t`.
 const SELECT: &str =
     "SELECT d.seq, d.id, d.site_uuid, d.partner_id, d.subscription_id, d.lead_id, d.action, d.changed_at,
-            d.attempts,
+            d.attempts, d.story,
             iif(d.state = 'waiting' AND s.removed_at IS NOT NULL, 'cancelled', d.state) AS state,
             iif(s.removed_at IS NULL, d.due_at, NULL) AS due_at,
             iif(d.state = 'waiting', s.removed_at, d.finished_at) AS finished_at
@@ -55,16 +53,17 @@ pub(in crate::store::sqlite) fn listing(filter: &DeliveryFilter) -> String {
 
 /// One delivery with its attempts.
 pub(super) fn details(db: &Connection, id: DeliveryId) -> Result<Option<DeliveryDetails>> {
-    // One transaction, so that state and attempts are of the same moment.
+    // One transaction, so that delivery and body are of the same moment.
     let snapshot = db.unchecked_transaction()?;
     let sql = format!("{SELECT} WHERE d.id = ?1");
-    let found = snapshot.one(&sql, [id], |row| Ok((row.get::<_, i64>("seq")?, delivery(row)?)))?;
-    let Some((seq, delivery)) = found else { return Ok(None) };
-    let body = snapshot
-        .one("SELECT body FROM delivery_bodies WHERE delivery_seq = ?1", [seq], |row| row.get::<_, Vec<u8>>("body"))?
-        .unwrap_or_default();
-    let sql = "SELECT * FROM attempts WHERE delivery_seq = ?1 ORDER BY number";
-    Ok(Some(DeliveryDetails { delivery, body: Bytes::from(body), attempts: snapshot.all(sql, [seq], attempt)? }))
+    let found = snapshot.one(&sql, [id], |row| {
+        Ok((row.get::<_, i64>("seq")?, delivery(row)?, row.get::<_, Option<String>>("story")?))
+    })?;
+    let Some((seq, delivery, story)) = found else { return Ok(None) };
+    let sql = "SELECT body FROM delivery_bodies WHERE delivery_seq = ?1";
+    let body = snapshot.one(sql, [seq], |row| row.get::<_, Vec<u8>>("body"))?.unwrap_or_default();
+    let attempts = story::attempts(&story.unwrap_or_default())?;
+    Ok(Some(DeliveryDetails { delivery, body: Bytes::from(body), attempts }))
 }
 
 fn delivery(row: &Row) -> rusqlite::Result<Delivery> {
@@ -80,16 +79,5 @@ fn delivery(row: &Row) -> rusqlite::Result<Delivery> {
         attempts: row.get("attempts")?,
         due: maybe_at(row, "due_at")?,
         finished: maybe_at(row, "finished_at")?,
-    })
-}
-
-fn attempt(row: &Row) -> rusqlite::Result<Attempt> {
-    let micros: i64 = row.get("duration_us")?;
-    Ok(Attempt {
-        started: at(row, "started_at")?,
-        duration: Duration::from_micros(micros.unsigned_abs()),
-        status: row.get("status")?,
-        error: row.get("error")?,
-        response: row.get("response")?,
     })
 }

@@ -20,8 +20,7 @@ pub(in crate::store::sqlite) const LAST_UPDATE: &str = "SELECT d.seq, d.due_at I
              SELECT seq FROM deliveries
              WHERE subscription_id = ?1 AND lead_id = ?2 AND state = 'waiting' ORDER BY position DESC LIMIT 1
          )
-       AND d.action = 'updated' AND d.attempts = 0 AND d.lease IS NULL
-       AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_seq = d.seq)";
+       AND d.action = 'updated' AND d.attempts = 0 AND d.lease IS NULL AND d.story IS NULL";
 
 /// A delivery that can take in another.
 struct Waiting {

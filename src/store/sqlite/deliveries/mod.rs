@@ -6,7 +6,7 @@ pub(super) mod line;
 pub(super) mod log;
 pub(super) mod merge;
 pub(super) mod outbox;
-mod record;
+pub(super) mod record;
 pub(super) mod replay;
 
 use async_trait::async_trait;

@@ -3,19 +3,20 @@
 
 use rusqlite::{Row, params};
 
-use super::lease::{self, Destination};
 use super::{lane, merge};
 use crate::model::delivery::{Action, Leased, State};
 use crate::model::lead::{Lead, LeadCommand, Message};
+use crate::model::seal::Sealed;
 use crate::model::{DeliveryId, PartnerId, SubscriptionId};
 use crate::store::sqlite::statements::Statements;
 use crate::store::sqlite::values::At;
 use crate::store::sqlite::writer::Tx;
-use crate::store::{Result, Room, Signal};
+use crate::store::{Result, Room, Signal, StoreError};
 
 /// Every live subscription of the site, paused ones too; but not the origin's own, if it does not want its echo. One is
 /// free if it may be sent something and has nothing else due: what is new passes nothing by that has waited longer.
-pub(in crate::store::sqlite) const RECEIVERS: &str = "SELECT s.seq, s.id, s.partner_id, p.merge_updates,
+pub(in crate::store::sqlite) const RECEIVERS: &str = "SELECT s.id, s.partner_id, s.url, s.secret, s.next_due_at,
+            p.merge_updates,
             s.paused_at IS NULL AND NOT EXISTS
                 (SELECT 1 FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at <= ?3) AS free
      FROM subscriptions s JOIN partners p ON p.id = s.partner_id
@@ -24,9 +25,14 @@ pub(in crate::store::sqlite) const RECEIVERS: &str = "SELECT s.seq, s.id, s.part
 
 /// A subscription that hears of the change.
 struct Receiver {
-    seq: i64,
     id: SubscriptionId,
     partner: PartnerId,
+    /// Where to send; parsed only for those that are sent something at once.
+    url: String,
+    /// What to sign with.
+    secret: Sealed,
+    /// When it is to be looked at next.
+    next_due: Option<At>,
     free: bool,
     /// Whether what waits for it takes in later updates.
     merges: bool,
@@ -43,9 +49,11 @@ pub(in crate::store::sqlite) fn send(tx: &Tx, command: &LeadCommand, lead: &Lead
 
 fn receiver(row: &Row) -> rusqlite::Result<Receiver> {
     Ok(Receiver {
-        seq: row.get("seq")?,
         id: row.get("id")?,
         partner: row.get("partner_id")?,
+        url: row.get("url")?,
+        secret: row.get("secret")?,
+        next_due: row.get("next_due_at")?,
         free: row.get("free")?,
         merges: row.get("merge_updates")?,
     })
@@ -83,13 +91,12 @@ fn send_to(tx: &Tx, receiver: &Receiver, command: &LeadCommand, lead: &Lead, mes
     )?;
     let body = params![tx.last_insert_rowid(), &message.body[..]];
     tx.run("INSERT INTO delivery_bodies (delivery_seq, body) VALUES (?1, ?2)", body)?;
-    if let Some(due) = due {
+    if let Some(due) = due.filter(|due| receiver.next_due.is_none_or(|next_due| next_due > At(*due))) {
         lane::due_at(tx, receiver.id, due)?;
     }
     match (room, place.due) {
         (Some(room), _) => {
-            let to = lease::destination(tx, receiver.seq)?;
-            let delivery = born(&*room, id, receiver, to, command, lead, message);
+            let delivery = born(&*room, id, receiver, command, lead, message)?;
             tx.hand_over(room, delivery);
         }
         (None, Some(_)) => tx.signal(Signal::Work),
@@ -103,12 +110,13 @@ fn born(
     room: &dyn Room,
     id: DeliveryId,
     receiver: &Receiver,
-    to: Destination,
     command: &LeadCommand,
     lead: &Lead,
     message: &Message,
-) -> Leased {
-    Leased {
+) -> Result<Leased> {
+    let url = receiver.url.parse();
+    let url = url.map_err(|_| StoreError::Corrupt(format!("a subscription's URL {:?}", receiver.url)))?;
+    Ok(Leased {
         id,
         lease: room.lease(),
         until: room.until(),
@@ -120,7 +128,7 @@ fn born(
         changed: command.now,
         body: message.body.clone(),
         attempts: 0,
-        url: to.url,
-        secret: to.secret,
-    }
+        url,
+        secret: receiver.secret.clone(),
+    })
 }

@@ -250,7 +250,9 @@ CREATE TABLE deliveries (
     -- NULL: nobody has had it in his hands since it was written or its last attempt was recorded. Zeros: nobody has, but
     -- somebody had, who may have sent it.
     lease           BLOB,
-    finished_at     INTEGER
+    finished_at     INTEGER,
+    -- The attempts so far, oldest first, each a line of JSON; NULL: none yet.
+    story           TEXT
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX deliveries_lane ON deliveries (subscription_id, lead_id, position) WHERE state = 'waiting';
@@ -265,17 +267,6 @@ CREATE TABLE delivery_bodies (
     delivery_seq INTEGER PRIMARY KEY REFERENCES deliveries (seq) ON DELETE CASCADE,
     body         BLOB NOT NULL
 ) STRICT;
-
-CREATE TABLE attempts (
-    delivery_seq INTEGER NOT NULL REFERENCES deliveries (seq) ON DELETE CASCADE,
-    number       INTEGER NOT NULL, -- goes on counting when a delivery is replayed
-    started_at   INTEGER NOT NULL,
-    duration_us  INTEGER NOT NULL,
-    status       INTEGER,
-    error        TEXT,
-    response     TEXT    NOT NULL,
-    PRIMARY KEY (delivery_seq, number)
-) STRICT, WITHOUT ROWID;
 
 -- Subscriptions that were removed or changed, for other processes on this database to hear of; see recalls.rs.
 CREATE TABLE recalls (

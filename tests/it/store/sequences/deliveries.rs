@@ -164,7 +164,8 @@ impl Reported {
             Meant::Release => Verdict::Release,
         };
         let attempt = self.attempt.map(|answered| attempt(held.since, answered));
-        Outcome { delivery, site: held.site, lead: held.lead, lease, attempt, verdict }
+        let Held { site, lead, subscription, .. } = *held;
+        Outcome { delivery, site, lead, subscription, lease, attempt, verdict }
     }
 }
 

@@ -53,7 +53,7 @@ struct Taken {
 impl Taken {
     fn held(&self, since: Timestamp) -> Held {
         let (site, _, lead) = self.whose;
-        Held { delivery: self.id, site, lead, lease: self.lease, since }
+        Held { delivery: self.id, site, lead, subscription: self.subscription, lease: self.lease, since }
     }
 }
 

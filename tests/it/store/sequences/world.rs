@@ -66,6 +66,7 @@ pub struct Held {
     pub delivery: DeliveryId,
     pub site: SiteId,
     pub lead: LeadId,
+    pub subscription: SubscriptionId,
     pub lease: LeaseToken,
     pub since: Timestamp,
 }

@@ -25,7 +25,7 @@ struct Line<'a> {
 }
 
 /// The line that an attempt adds.
-pub(in crate::store::postgres) fn line(attempt: &Attempt) -> String {
+pub(in crate::store) fn line(attempt: &Attempt) -> String {
     let line = Line {
         started: attempt.started.as_millisecond(),
         duration: u64::try_from(attempt.duration.as_micros()).unwrap_or(u64::MAX),
@@ -42,7 +42,7 @@ pub(in crate::store::postgres) fn line(attempt: &Attempt) -> String {
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if it is none.
-pub(super) fn attempts(story: &str) -> Result<Vec<Attempt>> {
+pub(in crate::store) fn attempts(story: &str) -> Result<Vec<Attempt>> {
     story.lines().map(attempt).collect()
 }
 
