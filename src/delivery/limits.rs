@@ -126,13 +126,15 @@ impl Limits {
         (2 * self.eighth()).saturating_sub(load.failing)
     }
 
-    /// Whether a subscription that holds `held` should be leased more, if the store has more.
-    pub fn runs_low(&self, health: Health, held: usize) -> bool {
-        match health {
-            Health::Failing => held == 0,
-            Health::Unknown => held < self.per_subscription,
-            Health::Answering => held <= self.per_subscription * AHEAD / 2,
-        }
+    /// Whether a subscription that holds `held` of what it `may_hold` should be leased more, if the store has more: rather much at a
+    /// time than one for each that ends.
+    pub fn runs_low(&self, health: Health, held: usize, may_hold: usize) -> bool {
+        held < may_hold
+            && match health {
+                Health::Failing => held == 0,
+                Health::Unknown => held < self.per_subscription,
+                Health::Answering => held < self.per_subscription || held <= may_hold / 2,
+            }
     }
 
     fn eighth(&self) -> usize {

@@ -394,6 +394,15 @@ fn a_receiver_that_is_slow_and_far_from_its_limit_has_all_places() {
 }
 
 #[test]
+fn no_more_is_held_of_a_slow_receiver_than_it_takes_before_the_leases_end() {
+    for latency in [1000, 5000] {
+        let (backlog, each) = (2000, 16.0 / latency as f64 * 1000.0);
+        let drained = drain(&format!("{latency} ms"), backlog, f64::from(backlog) / each, |_| Answer::Took(latency));
+        assert_eq!(drained.released, 0, "put back, and leased again");
+    }
+}
+
+#[test]
 fn a_receiver_that_goes_down_in_the_middle_and_comes_back() {
     type Outage = fn() -> Answer;
     let outages: [(&str, Outage); 3] =

@@ -221,8 +221,7 @@ impl Board {
         // A few others are tried at once; the driver's next round tries all.
         starts.extend(self.begin_in_turn(now, 4));
         let entry = self.entries.get(&seat.subscription);
-        let low = entry.is_some_and(|entry| entry.more && self.limits.runs_low(entry.health, entry.held()))
-            && self.has_room(&seat.subscription, now);
+        let low = entry.is_some_and(|entry| entry.more && self.runs_low(entry, now));
         // A turn of the failing ones is free, and only the store may know who waits for it.
         let turn = entry.is_some_and(|entry| entry.health == Health::Failing);
         self.forget_if_idle(seat.subscription);

@@ -14,8 +14,9 @@ use crate::model::delivery::{Leased, Outcome, Verdict};
 use crate::model::time::after;
 use crate::model::{SubscriptionId, Timestamp};
 
-/// What a pace lets begin in this time may be held ready.
-const SOON: Duration = Duration::from_secs(1);
+/// What is likely to begin in this time may be held ready: much longer than it takes to lease more, and short enough that one
+/// subscription's lease keeps nobody waiting for the store.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Whose places a delivery draws on beside its subscription's.
 fn host(delivery: &Leased) -> &str {
@@ -158,10 +159,17 @@ impl Board {
         self.entries.get(id).is_none_or(|entry| self.may_hold(entry, ahead, now) > entry.held())
     }
 
+    /// Whether a subscription should be leased more, if the store has more.
+    pub(super) fn runs_low(&self, entry: &Entry, now: Timestamp) -> bool {
+        let may_hold = self.may_hold(entry, self.ahead(), now);
+        self.limits.runs_low(entry.health, entry.held(), may_hold)
+    }
+
     /// How many deliveries a subscription may hold, so that they can soon begin: well before their leases end.
     pub(super) fn may_hold(&self, entry: &Entry, ahead: usize, now: Timestamp) -> usize {
         let soon = SOON.min(self.timeout / 2);
-        let paced = entry.under_way.len().saturating_add(entry.pace.may_hold(soon, now));
+        let (under_way, most) = (entry.under_way.len(), self.limits.per_subscription);
+        let paced = under_way.saturating_add(entry.pace.may_hold(soon, under_way, most, now));
         self.limits.may_hold(self.load, entry.health, ahead).min(paced)
     }
 

@@ -60,6 +60,14 @@ impl Latency {
         slower
     }
 
+    /// How many may begin within a time, with this window and so many under way: those for which there is room, or so many rounds
+    /// of answers.
+    pub fn within(&self, time: Duration, window: usize, under_way: usize) -> usize {
+        // An answer that comes at once makes it infinitely many.
+        let rounds = self.usual().map_or(f64::INFINITY, |usual| time.as_secs_f64() * 1000.0 / usual);
+        window.saturating_sub(under_way).max((rounds * window as f64).ceil() as usize)
+    }
+
     fn adapt(&mut self, slower: bool, most: usize) {
         let window = self.window(most);
         let next = if slower { (window / 2).max(1) } else { window + 1 };

@@ -149,9 +149,13 @@ impl Pace {
         }
     }
 
-    /// How many deliveries may be held in memory so that they can begin within `time` from `now`.
-    pub fn may_hold(&self, time: Duration, now: Timestamp) -> usize {
-        if self.pause(now).is_some() { 0 } else { self.rate.within(time) }
+    /// How many deliveries may be held in memory so that they can begin within `time` from `now`, beside so many that are
+    /// `under_way` of `most`.
+    pub fn may_hold(&self, time: Duration, under_way: usize, most: usize, now: Timestamp) -> usize {
+        if self.pause(now).is_some() {
+            return 0;
+        }
+        self.rate.within(time).min(self.latency.within(time, self.window(most), under_way))
     }
 
     /// Until when nothing may begin, because the receiver fails each time.

@@ -68,7 +68,7 @@ fn a_receiver_that_takes_everything_is_never_held_back() {
     }
     assert!(!story.pace.is_limited(MOST, at(0)));
     assert!(story.pace.is_blank(), "nothing of it is kept");
-    assert_eq!(story.pace.may_hold(Duration::from_secs(1), at(0)), usize::MAX);
+    assert_eq!(story.pace.may_hold(Duration::from_secs(1), 0, MOST, at(0)), 800, "sixteen each 20 ms");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn pauses_grow_up_to_five_seconds_while_nothing_succeeds() {
         assert!(story.attempt(Sign::Failed) <= 5000);
     }
     assert_eq!(story.attempt(Sign::Failed), 5000);
-    assert_eq!(story.pace.may_hold(Duration::from_secs(1), story.now()), 0);
+    assert_eq!(story.pace.may_hold(Duration::from_secs(1), 0, MOST, story.now()), 0);
 
     let mut refused = Story::default();
     let waits: Vec<_> = (0..6).map(|_| refused.attempt(REFUSED)).collect();
