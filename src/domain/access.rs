@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use crate::model::lead::Origin;
 use crate::model::oauth::AccessGrant;
+use crate::model::partner::Slug;
 use crate::model::scope::Scope;
 use crate::model::source::{Source, Username};
 use crate::model::token::{Access, Plain};
-use crate::model::{GrantId, PartnerId, SiteId};
+use crate::model::{GrantId, PartnerId, Scopes, SiteId};
 
 use super::guesses::{Credential, Guess, Throttled};
 use super::{Gateway, StoreError};
@@ -65,18 +66,16 @@ impl Gateway {
         slug: &str,
         site: &str,
     ) -> Result<Subscriber, AccessError> {
-        let access = self.bearer(token, Scope::Connect).await?;
-        if access.slug.as_str() != slug {
-            return Err(AccessError::SiteNotFound);
-        }
-        let site = own_site(&access, site)?;
-        Ok(Subscriber { partner: access.partner, site, grant: access.grant })
+        let access = self.bearer(token).await?;
+        may_subscribe(access.scopes, (&access.slug, access.site.id), (slug, site))?;
+        Ok(Subscriber { partner: access.partner, site: access.site.id, grant: access.grant })
     }
 
     /// Admits a partner to send leads to `site`.
     pub async fn admit_partner_sender(&self, token: &Plain<Access>, site: &str) -> Result<Sender, AccessError> {
-        let access = self.bearer(token, Scope::Send).await?;
-        let site = own_site(&access, site)?;
+        let access = self.bearer(token).await?;
+        must_have(Scope::Send, access.scopes)?;
+        let site = own_site(access.site.id, site)?;
         Ok(Sender {
             site,
             origin: Origin { system: access.slug.as_str().to_owned(), partner: Some(access.partner) },
@@ -116,10 +115,9 @@ impl Gateway {
         })
     }
 
-    async fn bearer(&self, token: &Plain<Access>, needed: Scope) -> Result<AccessGrant, AccessError> {
+    async fn bearer(&self, token: &Plain<Access>) -> Result<AccessGrant, AccessError> {
         let access = self.store.access_grant(&token.hash(), self.clock.now()).await?;
-        let access = access.ok_or(AccessError::InvalidToken)?;
-        if access.scopes.contains(needed) { Ok(access) } else { Err(AccessError::InsufficientScope(needed)) }
+        access.ok_or(AccessError::InvalidToken)
     }
 
     /// The sources of these names, up to the one whose password is right, and whether it is.
@@ -141,9 +139,23 @@ impl Gateway {
     }
 }
 
-fn own_site(access: &AccessGrant, site: &str) -> Result<SiteId, AccessError> {
-    match site.parse() {
-        Ok(site) if access.site.id == site => Ok(site),
+/// Whether a token with these scopes, that is `own` partner's for `own` site, is good for the subscription `asked` for by a
+/// path segment and a site.
+pub(super) fn may_subscribe(scopes: Scopes, own: (&Slug, SiteId), asked: (&str, &str)) -> Result<(), AccessError> {
+    must_have(Scope::Connect, scopes)?;
+    if own.0.as_str() != asked.0 {
+        return Err(AccessError::SiteNotFound);
+    }
+    own_site(own.1, asked.1).map(|_| ())
+}
+
+fn must_have(needed: Scope, scopes: Scopes) -> Result<(), AccessError> {
+    if scopes.contains(needed) { Ok(()) } else { Err(AccessError::InsufficientScope(needed)) }
+}
+
+fn own_site(own: SiteId, asked: &str) -> Result<SiteId, AccessError> {
+    match asked.parse() {
+        Ok(site) if own == site => Ok(site),
         _ => Err(AccessError::SiteNotFound),
     }
 }

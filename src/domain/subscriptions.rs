@@ -3,13 +3,14 @@
 use serde_json::{Map, Value};
 
 use crate::egress::Reach;
-use crate::model::SubscriptionId;
 use crate::model::seal::{CannotOpen, Sealed};
-use crate::model::subscription::{DestinationUrl, Subscription, secret_context};
-use crate::store::{Found, NewSubscription, Replaced, StoreError};
+use crate::model::subscription::{DestinationUrl, secret_context};
+use crate::model::token::{Access, Plain};
+use crate::model::{PartnerId, SiteId, SubscriptionId};
+use crate::store::{Found, NewSubscription, Replaced, StoreError, Target};
 
 use super::Gateway;
-use super::access::Subscriber;
+use super::access::{AccessError, Subscriber, may_subscribe};
 use super::fields::{FieldErrors, required_text};
 
 const UNREACHABLE: &str = "This URL is not reachable from the internet.";
@@ -33,6 +34,9 @@ impl std::fmt::Debug for Shown {
 /// Why a subscription is not shown or set.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscriptionError {
+    /// The caller is turned away.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// There is no such site (any more).
     #[error("site not found")]
     SiteNotFound,
@@ -57,12 +61,22 @@ pub enum SubscriptionError {
 }
 
 impl Gateway {
-    /// The partner's subscription to the site.
-    pub async fn subscription(&self, by: Subscriber) -> Result<Shown, SubscriptionError> {
-        match self.store.subscription(by.partner, by.site).await? {
+    /// The subscription of the token's holder to `site`, named by the partner's path segment and the site as given.
+    ///
+    /// Partners ask this over and over; so the token is looked up together with what it opens.
+    pub async fn subscription(
+        &self,
+        token: &Plain<Access>,
+        slug: &str,
+        site: &str,
+    ) -> Result<Shown, SubscriptionError> {
+        let held = self.store.held_subscription(&token.hash(), self.clock.now()).await?;
+        let held = held.ok_or(AccessError::InvalidToken)?;
+        may_subscribe(held.scopes, (&held.slug, held.site), (slug, site))?;
+        match held.found {
             Found::None => Err(SubscriptionError::NotFound),
             Found::Several => Err(SubscriptionError::Several),
-            Found::One(subscription) => self.shown(&subscription),
+            Found::One(target) => self.shown(held.partner, held.site, target),
         }
     }
 
@@ -92,11 +106,10 @@ impl Gateway {
         Ok(())
     }
 
-    fn shown(&self, subscription: &Subscription) -> Result<Shown, SubscriptionError> {
-        let context = secret_context(subscription.partner, subscription.site);
-        let secret = self.keys.open(&subscription.secret, &context)?;
+    fn shown(&self, partner: PartnerId, site: SiteId, target: Target) -> Result<Shown, SubscriptionError> {
+        let secret = self.keys.open(&target.secret, &secret_context(partner, site))?;
         let secret = String::from_utf8(secret).map_err(|_| CannotOpen)?;
-        Ok(Shown { url: subscription.url.as_str().to_owned(), secret })
+        Ok(Shown { url: target.url, secret })
     }
 
     /// The secret as it is stored already, if this partner sets the same subscription again, as many do at each start: the

@@ -54,7 +54,8 @@ fn b64token(text: &[u8]) -> Option<String> {
     let end = text.iter().rposition(|&byte| byte != b'=')?;
     let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
     let valid = text[..=end].iter().all(alphabet);
-    valid.then(|| text.iter().copied().map(char::from).collect())
+    // All of it is ASCII then.
+    valid.then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 /// The two halves of HTTP Basic.

@@ -196,6 +196,7 @@ impl From<AccessError> for ApiError {
 impl From<SubscriptionError> for ApiError {
     fn from(error: SubscriptionError) -> Self {
         match error {
+            SubscriptionError::Access(error) => error.into(),
             SubscriptionError::SiteNotFound => Self::SiteNotFound,
             SubscriptionError::Revoked => Self::InvalidToken,
             SubscriptionError::NotFound => Self::SubscriptionNotFound,

@@ -33,7 +33,7 @@ pub use passwords::Passwords;
 pub use secrets::{Resealed, SealedSecret, Secrets};
 pub use sessions::Sessions;
 pub use signals::{Signal, Signals};
-pub use subscriptions::{Found, NewSubscription, Replaced, Subscriptions};
+pub use subscriptions::{Found, Held, NewSubscription, Replaced, Subscriptions, Target};
 pub use throttle::Throttle;
 
 use crate::model::Timestamp;

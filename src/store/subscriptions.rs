@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 
 use super::Result;
+use crate::model::partner::Slug;
 use crate::model::seal::Sealed;
 use crate::model::subscription::{DestinationUrl, Subscription};
-use crate::model::{GrantId, PartnerId, SiteId, SubscriptionId, Timestamp};
+use crate::model::token::{Access, Hashed};
+use crate::model::{GrantId, PartnerId, Scopes, SiteId, SubscriptionId, Timestamp};
 
 /// A subscription to be set.
 #[derive(Debug, Clone)]
@@ -39,13 +41,44 @@ pub enum Replaced {
 
 /// The subscriptions of one partner to one site.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum Found<S = Box<Subscription>> {
     /// There is none.
     None,
     /// There is one.
-    One(Box<Subscription>),
+    One(S),
     /// There are several: an invalid state that old data can hold.
     Several,
+}
+
+/// What a live access token is good for, and the subscription that its holder has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Who holds the token.
+    pub partner: PartnerId,
+    /// The holder's path segment.
+    pub slug: Slug,
+    /// The one site that the token is for.
+    pub site: SiteId,
+    /// What it allows.
+    pub scopes: Scopes,
+    /// The partner's subscription to the site.
+    pub found: Found<Target>,
+}
+
+/// Where a subscription's deliveries go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The URL, as it was given.
+    pub url: String,
+    /// What they are signed with, sealed.
+    pub secret: Sealed,
+}
+
+impl Held {
+    /// The same token was found with another subscription beside this one.
+    pub(super) fn and_another(self, _: Self) -> Self {
+        Self { found: Found::Several, ..self }
+    }
 }
 
 /// What the gateway knows of subscriptions.
@@ -53,6 +86,10 @@ pub enum Found {
 pub trait Subscriptions: Send + Sync {
     /// The partner's subscription to the site.
     async fn subscription(&self, partner: PartnerId, site: SiteId) -> Result<Found>;
+
+    /// What [`super::OAuth::access_grant`] says of a token, and the subscription of its partner to its site: both as they
+    /// are at one moment, and for the price of one look.
+    async fn held_subscription(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<Held>>;
 
     /// Sets the partner's subscription to the site: creates it or replaces URL and secret, wakes it if it was paused,
     /// and mends several into the oldest one (what waits for the others is cancelled: it waits for this one too). If URL

@@ -43,6 +43,7 @@ impl HotOperations<'_> {
     async fn recognise(&self) {
         let token = Plain::<Access>::generate(self.entropy).hash();
         assert!(self.store.access_grant(&token, self.now).await.unwrap().is_none());
+        assert!(self.store.held_subscription(&token, self.now).await.unwrap().is_none());
         let refresh = Plain::<Refresh>::generate(self.entropy).hash();
         for token in [AnyToken::Access(token), AnyToken::Refresh(refresh)] {
             assert!(self.store.live_token(token, self.now).await.unwrap().is_none());

@@ -7,12 +7,17 @@ use crate::http::App;
 use crate::http::credentials::Credentials;
 use crate::http::error::ApiError;
 use crate::http::middleware::ClientAddress;
-use crate::model::token::Plain;
+use crate::model::token::{Access, Plain};
 
 /// A partner that calls for its subscription to `site`.
 pub async fn subscriber(app: &App, headers: &HeaderMap, slug: &str, site: &str) -> Result<Subscriber, ApiError> {
+    Ok(app.gateway.admit_subscriber(&bearer(headers)?, slug, site).await?)
+}
+
+/// The token of a partner that calls for its subscription.
+pub fn bearer(headers: &HeaderMap) -> Result<Plain<Access>, ApiError> {
     match Credentials::from(headers) {
-        Credentials::Bearer(token) => Ok(app.gateway.admit_subscriber(&Plain::received(token), slug, site).await?),
+        Credentials::Bearer(token) => Ok(Plain::received(token)),
         // Basic is no credential here: the caller is told which one is (OAuth checklist: "code or Basic here -> 401").
         Credentials::Absent | Credentials::Basic(_) => Err(ApiError::NoToken),
         Credentials::Malformed | Credentials::Several => Err(ApiError::MalformedCredentials),

@@ -7,7 +7,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::domain::subscriptions::Shown;
 use crate::http::error::ApiError;
@@ -23,8 +23,7 @@ pub fn routes() -> Router<App> {
 }
 
 async fn show(State(app): State<App>, Path((slug, site)): Named, headers: HeaderMap) -> Result<Response, ApiError> {
-    let caller = caller::subscriber(&app, &headers, &slug, &site).await?;
-    Ok(shown(app.gateway.subscription(caller).await?))
+    Ok(shown(app.gateway.subscription(&caller::bearer(&headers)?, &slug, &site).await?))
 }
 
 async fn set(
@@ -44,6 +43,13 @@ async fn remove(State(app): State<App>, Path((slug, site)): Named, headers: Head
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
-fn shown(subscription: Shown) -> Response {
-    json::answer(StatusCode::OK, &json!({"url": subscription.url, "secret": subscription.secret}))
+/// A subscription as it is printed.
+#[derive(Serialize)]
+struct Printed<'a> {
+    url: &'a str,
+    secret: &'a str,
+}
+
+fn shown(Shown { url, secret }: Shown) -> Response {
+    json::answer(StatusCode::OK, &Printed { url: &url, secret: &secret })
 }

@@ -11,12 +11,20 @@ use super::values::{At, at, maybe_at};
 use super::{PostgresStore, locks, oauth, partners, sites};
 use crate::model::seal::Sealed;
 use crate::model::subscription::Subscription;
+use crate::model::token::{Access, Hashed};
 use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp, UserId};
-use crate::store::{Found, NewSubscription, Replaced, Result, Signal, Subscriptions};
+use crate::store::{Found, Held, NewSubscription, Replaced, Result, Signal, Subscriptions, Target};
 
 /// The live ones of a partner and a site, the oldest first.
 pub(super) const LIVE: &str = "SELECT * FROM subscriptions
      WHERE site_uuid = $1 AND partner_id = $2 AND removed_at IS NULL ORDER BY created_at, seq";
+
+/// What an access token is good for, with each live subscription of its partner to its site.
+const HELD: &str = oauth::of_live_token!(
+    "t.scopes, g.partner_id, p.slug, g.site_uuid, u.url, u.secret",
+    "LEFT JOIN subscriptions u
+       ON u.site_uuid = g.site_uuid AND u.partner_id = g.partner_id AND u.removed_at IS NULL"
+);
 
 /// The live ones that were set with a person's permission.
 const OF_USER: &str = "SELECT site_uuid, id FROM subscriptions WHERE user_id = $1 AND removed_at IS NULL";
@@ -34,6 +42,11 @@ impl Subscriptions for PostgresStore {
             (Some(one), true) => Found::One(Box::new(one)),
             (Some(_), false) => Found::Several,
         })
+    }
+
+    async fn held_subscription(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<Held>> {
+        let found = self.database.short_read().await?.all(HELD, params![token, At(now)], held).await?;
+        Ok(found.into_iter().reduce(Held::and_another))
     }
 
     async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {
@@ -64,6 +77,15 @@ fn subscription(row: &Row) -> RowResult<Subscription> {
         created: at(row, "created_at")?,
         updated: at(row, "updated_at")?,
     })
+}
+
+fn held(row: &Row) -> RowResult<Held> {
+    let found = match row.try_get("url")? {
+        None => Found::None,
+        Some(url) => Found::One(Target { url, secret: row.try_get("secret")? }),
+    };
+    let (scopes, slug) = (row.try_get("scopes")?, row.try_get("slug")?);
+    Ok(Held { partner: row.try_get("partner_id")?, slug, site: row.try_get("site_uuid")?, scopes, found })
 }
 
 async fn replace(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {

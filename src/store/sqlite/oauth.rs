@@ -16,15 +16,29 @@ use crate::model::token::{Access, AnyToken, Hashed};
 use crate::model::{GrantId, PartnerId, Scopes, SiteId, Timestamp, UserId};
 use crate::store::{OAuth, Result, StoreError};
 
-pub(super) const ACCESS_GRANT: &str =
-    "SELECT t.scopes, t.issued_at, t.expires_at, g.id AS grant_id, g.partner_id, g.user_id, p.slug,
-            s.site_uuid, s.domain, s.created_at
-     FROM access_tokens t
-     JOIN grants g ON g.id = t.grant_id
-     JOIN partners p ON p.id = g.partner_id
-     JOIN sites s ON s.site_uuid = g.site_uuid
-     WHERE t.hash = ?1 AND t.expires_at > ?2
-       AND g.revoked_at IS NULL AND p.removed_at IS NULL AND s.removed_at IS NULL";
+/// Looks at the access token `?1`, if it is live at `?2`: what that means stands here alone.
+macro_rules! of_live_token {
+    ($columns:literal, $more:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM access_tokens t
+             JOIN grants g ON g.id = t.grant_id
+             JOIN partners p ON p.id = g.partner_id
+             JOIN sites s ON s.site_uuid = g.site_uuid ",
+            $more,
+            " WHERE t.hash = ?1 AND t.expires_at > ?2
+               AND g.revoked_at IS NULL AND p.removed_at IS NULL AND s.removed_at IS NULL"
+        )
+    };
+}
+pub(super) use of_live_token;
+
+pub(super) const ACCESS_GRANT: &str = of_live_token!(
+    "t.scopes, t.issued_at, t.expires_at, g.id AS grant_id, g.partner_id, g.user_id, p.slug,
+     s.site_uuid, s.domain, s.created_at",
+    ""
+);
 
 /// Whether the user of the grant `g` still owns its site.
 macro_rules! owned {

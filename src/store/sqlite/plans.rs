@@ -105,6 +105,9 @@ fn what_a_change_is_merged_into_is_found_at_once() {
 #[test]
 fn hot_reads_go_straight_to_their_rows() {
     assert_led_by(oauth::ACCESS_GRANT, "SEARCH t USING PRIMARY KEY (hash=?)");
+    assert_led_by(subscriptions::HELD, "SEARCH t USING PRIMARY KEY (hash=?)");
+    let held = "SEARCH u USING INDEX subscriptions_live (site_uuid=? AND partner_id=?) LEFT-JOIN";
+    assert!(plan(subscriptions::HELD).iter().any(|step| step == held), "{:#?}", plan(subscriptions::HELD));
     assert_led_by(oauth::REFRESH, "SEARCH t USING PRIMARY KEY (hash=?)");
     assert_led_by(
         oauth::FORGET_EXPIRED,

@@ -8,15 +8,23 @@ use super::statements::Statements;
 use super::values::{At, at, maybe_at};
 use super::writer::Durability::Full;
 use super::writer::Tx;
-use super::{SqliteStore, partners, recalls, sites};
+use super::{SqliteStore, oauth, partners, recalls, sites};
 use crate::model::seal::Sealed;
 use crate::model::subscription::Subscription;
+use crate::model::token::{Access, Hashed};
 use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp, UserId};
-use crate::store::{Found, NewSubscription, Replaced, Result, Signal, Subscriptions};
+use crate::store::{Found, Held, NewSubscription, Replaced, Result, Signal, Subscriptions, Target};
 
 /// The live ones of a partner and a site, the oldest first.
 pub(super) const LIVE: &str = "SELECT * FROM subscriptions
      WHERE site_uuid = ?1 AND partner_id = ?2 AND removed_at IS NULL ORDER BY created_at, seq";
+
+/// What an access token is good for, with each live subscription of its partner to its site.
+pub(super) const HELD: &str = oauth::of_live_token!(
+    "t.scopes, g.partner_id, p.slug, g.site_uuid, u.url, u.secret",
+    "LEFT JOIN subscriptions u
+       ON u.site_uuid = g.site_uuid AND u.partner_id = g.partner_id AND u.removed_at IS NULL"
+);
 
 /// The live ones that were set with a person's permission.
 pub(super) const OF_USER: &str = "SELECT id FROM subscriptions WHERE user_id = ?1 AND removed_at IS NULL";
@@ -35,6 +43,14 @@ impl Subscriptions for SqliteStore {
                 (Some(one), true) => Found::One(Box::new(one)),
                 (Some(_), false) => Found::Several,
             })
+        })
+        .await
+    }
+
+    async fn held_subscription(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<Held>> {
+        self.look_up(|db| {
+            let found = db.all(HELD, params![token, At(now)], held)?;
+            Ok(found.into_iter().reduce(Held::and_another))
         })
         .await
     }
@@ -72,6 +88,15 @@ fn subscription(row: &Row) -> rusqlite::Result<Subscription> {
         created: at(row, "created_at")?,
         updated: at(row, "updated_at")?,
     })
+}
+
+/// By position: finding the columns by their names would take as long as finding the row.
+fn held(row: &Row) -> rusqlite::Result<Held> {
+    let found = match row.get(4)? {
+        None => Found::None,
+        Some(url) => Found::One(Target { url, secret: row.get(5)? }),
+    };
+    Ok(Held { scopes: row.get(0)?, partner: row.get(1)?, slug: row.get(2)?, site: row.get(3)?, found })
 }
 
 fn replace(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {

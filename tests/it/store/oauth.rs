@@ -79,8 +79,11 @@ async fn redeem(f: &Fixture, redemption: Redemption) -> Result<Granted, GrantRef
     f.store.redeem_code(redemption).await.unwrap()
 }
 
+/// Whether the access token is live; both who ask for it are told the same.
 async fn works(f: &Fixture, tokens: &NewTokens) -> bool {
-    f.store.access_grant(&tokens.access, f.now()).await.unwrap().is_some()
+    let is_live = f.store.access_grant(&tokens.access, f.now()).await.unwrap().is_some();
+    assert_eq!(f.store.held_subscription(&tokens.access, f.now()).await.unwrap().is_some(), is_live);
+    is_live
 }
 
 fn scopes(scope: Scope) -> Scopes {

@@ -6,7 +6,8 @@ use leadgate::model::partner::Partner;
 use leadgate::model::seal::Sealed;
 use leadgate::model::site::Site;
 use leadgate::model::subscription::Subscription;
-use leadgate::store::{Found, NewSubscription, Replaced, Signal};
+use leadgate::model::{Scopes, time};
+use leadgate::store::{Found, Held, NewSubscription, Replaced, Signal, Target};
 
 use super::fixture::{Fixture, engines};
 use crate::harness::make;
@@ -21,6 +22,7 @@ engines!(
     removing_mends_several_too,
     a_removed_one_hears_nothing_more,
     partners_and_sites_are_kept_apart,
+    a_live_token_shows_what_its_holder_has,
 );
 
 async fn parties(f: &Fixture) -> (Partner, Site) {
@@ -198,4 +200,34 @@ async fn partners_and_sites_are_kept_apart(f: &Fixture) {
     assert!(!f.store.remove_subscription(other_partner.id, site.id, f.now()).await.unwrap());
     assert!(!f.store.remove_subscription(partner.id, other_site.id, f.now()).await.unwrap());
     one(f, &partner, &site).await;
+}
+
+async fn a_live_token_shows_what_its_holder_has(f: &Fixture) {
+    let ((partner, site), owner) = (parties(f).await, f.user("owner@site.com").await);
+    f.store.grant_site(site.id, &owner.email).await.unwrap();
+    let (_, tokens) = f.redeem(&f.approve(&partner, &site, &owner).await).await;
+    let held = async || f.store.held_subscription(&tokens.access, f.now()).await.unwrap();
+    let with =
+        |found| Held { partner: partner.id, slug: partner.slug.clone(), site: site.id, scopes: Scopes::ALL, found };
+
+    // Of another partner to the site, and of the partner to another site.
+    f.subscribe(&f.partner("cinc").await, &site).await;
+    f.subscribe(&partner, &f.site("other.com").await).await;
+    assert_eq!(held().await, Some(with(Found::None)));
+    let new = f.subscription(partner.id, site.id, "HTTP://One.example");
+    assert_eq!(set(f, &new).await, Replaced::Done);
+    let target = Target { url: "HTTP://One.example".to_owned(), secret: new.secret.clone() };
+    assert_eq!(held().await, Some(with(Found::One(target))));
+    for _ in 0..2 {
+        f.store.import_subscription(f.subscription(partner.id, site.id, "http://two.example")).await.unwrap();
+        assert_eq!(held().await, Some(with(Found::Several)));
+    }
+    f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap();
+    assert_eq!(held().await, Some(with(Found::None)));
+
+    let last = time::before(tokens.access_expires, std::time::Duration::from_millis(1));
+    assert!(f.store.held_subscription(&tokens.access, last).await.unwrap().is_some());
+    assert!(f.store.held_subscription(&tokens.access, tokens.access_expires).await.unwrap().is_none());
+    f.store.remove_partner(&partner.slug, f.now()).await.unwrap();
+    assert_eq!(held().await, None);
 }

@@ -73,6 +73,7 @@ async fn at_tokens(world: &World) -> Same {
             }))
         };
         world.both(shown).await?;
+        world.both(async |store| store.held_subscription(access, world.now).await).await?;
         for token in [AnyToken::Access(*access), AnyToken::Refresh(*refresh)] {
             world.both(async |store| store.live_token(token, world.now).await).await?;
         }
