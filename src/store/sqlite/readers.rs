@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::error::{closed, panicked};
 use crate::store::Result;
@@ -48,7 +48,9 @@ impl Readers {
     where
         W: FnOnce(&Connection) -> Result<T> + Send,
     {
-        let borrowed = self.borrow().await?;
+        // Nothing here is shared by counting its users: all threads would count in the same place.
+        let permit = self.permits.acquire().await.map_err(|_| closed())?;
+        let borrowed = Borrowed::take(&*self.idle, permit)?;
         work(&borrowed)
     }
 
@@ -58,7 +60,8 @@ impl Readers {
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        let borrowed = self.borrow().await?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| closed())?;
+        let borrowed = Borrowed::take(self.idle.clone(), permit)?;
         let (caller, answer) = oneshot::channel();
         let job = move || {
             let result = catch_unwind(AssertUnwindSafe(|| work(&borrowed)));
@@ -69,13 +72,6 @@ impl Readers {
         };
         self.jobs.send(Box::new(job)).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
-    }
-
-    /// A connection that is free, as soon as there is one.
-    async fn borrow(&self) -> Result<Borrowed> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| closed())?;
-        let connection = lock(&self.idle).pop().ok_or_else(closed)?;
-        Ok(Borrowed { connection: Some(connection), idle: self.idle.clone(), permit })
     }
 
     /// Closes the connections, once each is free.
@@ -89,22 +85,34 @@ impl Readers {
 }
 
 /// A connection that goes back into the pool, also when its user panics.
-struct Borrowed {
+struct Borrowed<I: Idle, P> {
     connection: Option<Connection>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: I,
     /// Given back last: whoever gets it next finds the connection.
-    #[allow(dead_code)] // held, not read
-    permit: OwnedSemaphorePermit,
+    _permit: P,
 }
 
-impl Deref for Borrowed {
+/// The connections that are free, or a way to them.
+trait Idle: Deref<Target = Mutex<Vec<Connection>>> {}
+
+impl<I: Deref<Target = Mutex<Vec<Connection>>>> Idle for I {}
+
+impl<I: Idle, P> Borrowed<I, P> {
+    /// One that is free; the permit says that there is one.
+    fn take(idle: I, permit: P) -> Result<Self> {
+        let connection = lock(&idle).pop().ok_or_else(closed)?;
+        Ok(Self { connection: Some(connection), idle, _permit: permit })
+    }
+}
+
+impl<I: Idle, P> Deref for Borrowed<I, P> {
     type Target = Connection;
     fn deref(&self) -> &Connection {
         self.connection.as_ref().expect("taken only when dropped")
     }
 }
 
-impl Drop for Borrowed {
+impl<I: Idle, P> Drop for Borrowed<I, P> {
     fn drop(&mut self) {
         lock(&self.idle).extend(self.connection.take());
     }
