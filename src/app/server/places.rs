@@ -5,12 +5,17 @@
 //! their next request) stand in a line, and whoever has kept it waiting longest gives up its place to a newcomer. A
 //! request that the gateway is working on is never interrupted.
 //!
+//! The line is put in order only when somebody has to go. Each connection notes by itself whether it waits and since when,
+//! which costs a request nothing; where it stands in the line is where it stood when somebody last looked, and so never
+//! behind its right place: the first in line who stands right has waited longest.
+//!
 //! Besides, no peer may have more than its share, so that the idle connections of one do not send away those of others. A
 //! trusted proxy stands for many callers and has no such bound. What counts as one peer is what counts as one address
 //! where guesses are counted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
@@ -35,69 +40,122 @@ pub struct Places {
     bounds: Bounds,
     room: Arc<Semaphore>,
     line: Mutex<Line>,
+    /// The last number that was drawn.
+    last: AtomicU64,
+    /// A newcomer waits until somebody goes.
+    wanted: AtomicBool,
 }
 
 /// One connection's place; given back when it is dropped.
 pub struct Place {
     places: Arc<Places>,
-    peer: Option<IpAddr>,
-    state: Mutex<State>,
-    gone: CancellationToken,
+    visitor: Arc<Visitor>,
     _room: OwnedSemaphorePermit,
 }
 
-/// What a connection does, and where in the line it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Working,
-    Waiting(Ticket),
+/// A connection, as the line knows it.
+struct Visitor {
+    peer: Option<IpAddr>,
+    /// Since when it waits; or [`WORKING`], or [`SENT_AWAY`].
+    since: AtomicU64,
+    /// Where it stands in the line. Changed by whoever has locked the line.
+    stands_at: AtomicU64,
+    gone: CancellationToken,
 }
 
-/// The position in the line: a lower number has waited longer.
+/// A number that is drawn: a lower one has waited longer.
 type Ticket = u64;
+
+const WORKING: Ticket = 0;
+const SENT_AWAY: Ticket = Ticket::MAX;
 
 #[derive(Default)]
 struct Line {
-    last: Ticket,
-    waiting: BTreeMap<Ticket, Waiting>,
+    standing: BTreeMap<Ticket, Arc<Visitor>>,
     by_peer: BTreeSet<(IpAddr, Ticket)>,
     open: HashMap<IpAddr, usize>,
-    /// A newcomer waits until somebody goes.
-    wanted: bool,
-}
-
-struct Waiting {
-    peer: Option<IpAddr>,
-    gone: CancellationToken,
 }
 
 impl Places {
     pub fn new(bounds: Bounds) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(bounds.all));
-        Arc::new(Self { bounds, room, line: Mutex::default() })
+        Arc::new(Self { bounds, room, line: Mutex::default(), last: AtomicU64::new(WORKING), wanted: false.into() })
     }
 
     /// A place for a connection from `address`, once there is one. `None`: its peer has its share, and keeps the gateway
     /// busy with all of it. One enters after the other.
     pub async fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let peer = self.peer(address);
-        let made_room = self.line().admit(peer, self.bounds.of_one_peer)?;
+        let made_room = self.admit(peer)?;
         let mut entering = Entering { places: self, peer };
         let room = match self.room.clone().try_acquire_owned() {
             Ok(room) => room,
             Err(_) => {
                 if !made_room {
-                    self.line().make_room();
+                    self.make_room();
                 }
                 self.room.clone().acquire_owned().await.expect("the semaphore is never closed")
             }
         };
         entering.peer = None;
         drop(entering);
-        let gone = CancellationToken::new();
-        let place = Place { places: self.clone(), peer, state: Mutex::new(State::Working), gone, _room: room };
-        place.waits();
-        Some(place)
+        let visitor = self.stand_in_line(peer);
+        Some(Place { places: self.clone(), visitor, _room: room })
+    }
+
+    /// A connection that has just come: it waits.
+    fn stand_in_line(&self, peer: Option<IpAddr>) -> Arc<Visitor> {
+        let mut line = self.line();
+        let ticket = self.draw();
+        let visitor =
+            Arc::new(Visitor { peer, since: ticket.into(), stands_at: ticket.into(), gone: CancellationToken::new() });
+        line.insert(visitor.clone());
+        visitor
+    }
+
+    /// Counts a newcomer. `Some(true)`: an older connection of its peer goes for it. `None`: it is not let in.
+    fn admit(&self, peer: Option<IpAddr>) -> Option<bool> {
+        let Some(peer) = peer else { return Some(false) };
+        let mut line = self.line();
+        let full = line.open.get(&peer).is_some_and(|open| *open >= self.bounds.of_one_peer);
+        if full && !self.send_away_first(&mut line, |line| line.first_of(peer)) {
+            return None;
+        }
+        *line.open.entry(peer).or_default() += 1;
+        Some(full)
+    }
+
+    /// Somebody goes: now, or as soon as somebody waits.
+    fn make_room(&self) {
+        let mut line = self.line();
+        // Before the line is looked through: who begins to wait meanwhile is seen there, or sees this.
+        self.wanted.store(true, SeqCst);
+        if self.send_away_first(&mut line, Line::first) {
+            self.wanted.store(false, SeqCst);
+        }
+    }
+
+    /// Sends away whoever of those that `first` finds has waited longest, if anybody waits. Who stands too far ahead is put
+    /// where it belongs: among those who wait, or, if it works, behind all of them.
+    fn send_away_first(&self, line: &mut Line, first: impl Fn(&Line) -> Option<Arc<Visitor>>) -> bool {
+        // Nobody has to move twice, unless it asked for something meanwhile: then it will be seen when it waits again.
+        for _ in 0..2 * line.standing.len() {
+            let Some(visitor) = first(line) else { return false };
+            let stands_at = visitor.stands_at.load(SeqCst);
+            match visitor.since.compare_exchange(stands_at, SENT_AWAY, SeqCst, SeqCst) {
+                Ok(_) => {
+                    line.send_away(&visitor);
+                    return true;
+                }
+                Err(WORKING) => line.put(&visitor, self.draw()),
+                Err(since) => line.put(&visitor, since),
+            }
+        }
+        false
+    }
+
+    fn draw(&self) -> Ticket {
+        self.last.fetch_add(1, SeqCst) + 1
     }
 
     /// Whom connections from `address` are counted for; `None`: for nobody.
@@ -121,7 +179,7 @@ struct Entering<'a> {
 impl Drop for Entering<'_> {
     fn drop(&mut self) {
         let mut line = self.places.line();
-        line.wanted = false;
+        self.places.wanted.store(false, SeqCst);
         if let Some(peer) = self.peer {
             line.leave(peer);
         }
@@ -132,74 +190,80 @@ impl Place {
     /// The gateway waits for this connection's client. One that waits already keeps its position: a client that sends a byte
     /// now and then has not done what it is waited for.
     pub fn waits(&self) {
-        let mut state = self.state();
-        if *state == State::Working {
+        if self.visitor.since.load(SeqCst) != WORKING {
+            return;
+        }
+        self.change(WORKING, self.places.draw());
+        if self.places.wanted.load(SeqCst) {
             let mut line = self.places.line();
-            *state = State::Waiting(line.join(self.peer, self.gone.clone()));
-            if line.wanted {
-                line.wanted = !line.send_away_oldest();
+            // Perhaps somebody else has gone meanwhile.
+            if self.places.wanted.load(SeqCst) && self.places.send_away_first(&mut line, Line::first) {
+                self.places.wanted.store(false, SeqCst);
             }
         }
     }
 
     /// The gateway works for this connection's client.
     pub fn works(&self) {
-        let mut state = self.state();
-        if let State::Waiting(ticket) = *state {
-            self.places.line().step_out(ticket);
-            *state = State::Working;
+        let since = self.visitor.since.load(SeqCst);
+        if since != SENT_AWAY {
+            self.change(since, WORKING);
         }
+    }
+
+    /// Unless it was sent away meanwhile: that is for good.
+    fn change(&self, from: Ticket, to: Ticket) {
+        let _ = self.visitor.since.compare_exchange(from, to, SeqCst, SeqCst);
     }
 
     /// Completes when the connection has to go.
     pub fn gone(&self) -> CancellationToken {
-        self.gone.clone()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.visitor.gone.clone()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let state = *self.state();
         let mut line = self.places.line();
-        if let State::Waiting(ticket) = state {
-            line.step_out(ticket);
-        }
         // Who was sent away is no longer counted.
-        if let (Some(peer), false) = (self.peer, self.gone.is_cancelled()) {
-            line.leave(peer);
+        if !self.visitor.gone.is_cancelled() {
+            line.remove(&self.visitor);
+            if let Some(peer) = self.visitor.peer {
+                line.leave(peer);
+            }
         }
     }
 }
 
 impl Line {
-    fn join(&mut self, peer: Option<IpAddr>, gone: CancellationToken) -> Ticket {
-        self.last += 1;
-        self.waiting.insert(self.last, Waiting { peer, gone });
-        self.by_peer.extend(peer.map(|peer| (peer, self.last)));
-        self.last
+    fn insert(&mut self, visitor: Arc<Visitor>) {
+        let at = visitor.stands_at.load(SeqCst);
+        self.by_peer.extend(visitor.peer.map(|peer| (peer, at)));
+        self.standing.insert(at, visitor);
     }
 
-    fn step_out(&mut self, ticket: Ticket) -> Option<Waiting> {
-        let waiting = self.waiting.remove(&ticket)?;
-        if let Some(peer) = waiting.peer {
-            self.by_peer.remove(&(peer, ticket));
+    fn remove(&mut self, visitor: &Visitor) {
+        let at = visitor.stands_at.load(SeqCst);
+        self.standing.remove(&at);
+        if let Some(peer) = visitor.peer {
+            self.by_peer.remove(&(peer, at));
         }
-        Some(waiting)
     }
 
-    /// Counts a newcomer. `Some(true)`: an older connection of its peer goes for it. `None`: it is not let in.
-    fn admit(&mut self, peer: Option<IpAddr>, share: usize) -> Option<bool> {
-        let Some(peer) = peer else { return Some(false) };
-        let full = self.open.get(&peer).is_some_and(|open| *open >= share);
-        if full && !self.send_away_oldest_of(peer) {
-            return None;
-        }
-        *self.open.entry(peer).or_default() += 1;
-        Some(full)
+    /// Moves it to another position.
+    fn put(&mut self, visitor: &Arc<Visitor>, at: Ticket) {
+        self.remove(visitor);
+        visitor.stands_at.store(at, SeqCst);
+        self.insert(visitor.clone());
+    }
+
+    fn first(&self) -> Option<Arc<Visitor>> {
+        self.standing.values().next().cloned()
+    }
+
+    fn first_of(&self, peer: IpAddr) -> Option<Arc<Visitor>> {
+        let (_, at) = self.by_peer.range((peer, 0)..=(peer, Ticket::MAX)).next()?;
+        self.standing.get(at).cloned()
     }
 
     fn leave(&mut self, peer: IpAddr) {
@@ -211,28 +275,12 @@ impl Line {
         }
     }
 
-    /// Somebody goes: now, or as soon as somebody waits.
-    fn make_room(&mut self) {
-        self.wanted = !self.send_away_oldest();
-    }
-
-    fn send_away_oldest(&mut self) -> bool {
-        let oldest = self.waiting.keys().next().copied();
-        oldest.is_some_and(|ticket| self.send_away(ticket))
-    }
-
-    fn send_away_oldest_of(&mut self, peer: IpAddr) -> bool {
-        let oldest = self.by_peer.range((peer, 0)..=(peer, Ticket::MAX)).next().copied();
-        oldest.is_some_and(|(_, ticket)| self.send_away(ticket))
-    }
-
-    fn send_away(&mut self, ticket: Ticket) -> bool {
-        let Some(waiting) = self.step_out(ticket) else { return false };
-        if let Some(peer) = waiting.peer {
+    fn send_away(&mut self, visitor: &Visitor) {
+        self.remove(visitor);
+        if let Some(peer) = visitor.peer {
             self.leave(peer);
         }
-        waiting.gone.cancel();
-        true
+        visitor.gone.cancel();
     }
 }
 

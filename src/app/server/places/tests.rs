@@ -126,6 +126,6 @@ fn nobody_stays_counted() {
         assert!(places.enter("1.1.1.3".parse().unwrap()).now_or_never().is_none());
     }
     let line = places.line();
-    assert!(line.open.is_empty() && line.waiting.is_empty() && line.by_peer.is_empty());
+    assert!(line.open.is_empty() && line.standing.is_empty() && line.by_peer.is_empty());
     assert_eq!(places.room.available_permits(), 3);
 }
