@@ -21,7 +21,7 @@ use crate::domain::links::PostOffice;
 use crate::domain::passwords::Passwords;
 use crate::domain::{Gateway, Policy};
 use crate::egress::{Client, ClientError, Guard, Mailer, Resolve, tls_config};
-use crate::http::{self, App, HttpSettings};
+use crate::http::{self, App, HttpSettings, Witness};
 use crate::model::{Clock, Entropy};
 use crate::store::{self, OpenError, Purpose, StoreError};
 use crate::telemetry::{self, Metrics};
@@ -129,8 +129,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
 
     let metrics = Metrics::new();
     let shutdown = CancellationToken::new();
-    let app = App { gateway: gateway.clone(), settings: Arc::new(http_settings(&settings)) };
-    let router = metrics.clone().around(http::router(app));
+    let counted = metrics.clone();
+    let witness: Witness = Box::new(move |method, route, answer| counted.count_request(method, route, answer));
+    let router = http::router(App::new(gateway.clone(), http_settings(&settings), witness));
     let callers = bounds(&settings, shares.callers);
     let mut tasks = vec![
         tokio::spawn(background::mirror(driver.stats(), metrics.clone(), shutdown.clone())),

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
@@ -11,8 +12,8 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use ipnet::IpNet;
-use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use super::error::ApiError;
@@ -43,23 +44,25 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
-/// Wraps the routes.
+/// Wraps the routes. All of it is one layer: with each, axum copies all that lies within for every request.
 pub fn around(router: Router<App>, app: App) -> Router<App> {
-    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(app, observe))
+    router.layer(from_fn_with_state(app, observe))
 }
 
-/// Gives the request an id and its client's address, and logs how it went. The log has the route's pattern, neither path
-/// nor query: codes, states and one-time links travel there (OAuth checklist 120).
+/// Gives the request an id and its client's address, logs how it went, and tells the witness. The log has the route's
+/// pattern, neither path nor query: codes, states and one-time links travel there (OAuth checklist 120).
 async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let id = hex::encode(app.gateway.entropy.bytes::<8>());
+    let id = app.ids.next();
     let client = client_address(&request, &app.settings.trusted_proxies);
     request.extensions_mut().insert(client);
     let request = request.map(|body| body::timed(body, &app.gateway.clock));
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    let span = tracing::info_span!("request", id, method = %request.method(), route, client = %client.0);
-    let secure = app.settings.secure;
+    let (method, matched) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
+    let span = tracing::info_span!("request", id, %method, route, client = %client.0);
     async move {
-        let mut response = next.run(request).await;
+        // Nothing of the request is used after a panic: what it shares with others keeps itself whole.
+        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        let mut response = answered.unwrap_or_else(|_| panicked());
         let status = response.status();
         match status.is_server_error() {
             true => tracing::error!(status = status.as_u16(), "answered"),
@@ -68,16 +71,17 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
-        if secure {
+        if app.settings.secure {
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }
+        (app.witness)(&method, matched, &response);
         response
     }
     .instrument(span)
     .await
 }
 
-fn panicked(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+fn panicked() -> Response {
     // The panic hook has logged message and place.
     tracing::error!("a handler panicked");
     ApiError::Internal.into_response()

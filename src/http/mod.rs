@@ -12,24 +12,55 @@ pub mod json;
 pub mod middleware;
 pub mod oauth;
 pub mod pages;
+mod request_id;
 pub mod routes;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::MatchedPath;
+use axum::http::Method;
+use axum::response::Response;
 use axum::routing::get;
 use ipnet::IpNet;
 
 use crate::domain::Gateway;
+use request_id::RequestIds;
 
-/// What every handler is given.
+/// What every handler is given. One count of its users for all of it: every request takes it several times, and all cores
+/// count in the same place.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What it is made of.
+pub struct Parts {
     /// The verbs.
     pub gateway: Arc<Gateway>,
     /// What the operator set about HTTP.
-    pub settings: Arc<HttpSettings>,
+    pub settings: HttpSettings,
+    /// Is told of every request that was answered.
+    pub witness: Witness,
+    ids: RequestIds,
 }
+
+impl App {
+    /// All of it.
+    pub fn new(gateway: Arc<Gateway>, settings: HttpSettings, witness: Witness) -> Self {
+        let ids = RequestIds::new(&*gateway.entropy);
+        Self(Arc::new(Parts { gateway, settings, witness, ids }))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Is told of a request by its method, its route, if it had one, and its answer.
+pub type Witness = Box<dyn Fn(&Method, Option<MatchedPath>, &Response) + Send + Sync>;
 
 /// What the operator set about HTTP.
 #[derive(Debug, Clone)]

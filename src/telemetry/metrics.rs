@@ -1,19 +1,20 @@
 //! Counters for Prometheus, in the OpenMetrics text format, on an address of their own.
 //!
-//! The rooms below know nothing of them: requests and leads are counted around the router, where the answer says
-//! everything, and deliveries by whoever wires the driver.
+//! The rooms below know nothing of them: whoever wires the router has requests and leads counted by their answers, which say
+//! everything, and whoever wires the driver has deliveries counted.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, State};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -32,9 +33,39 @@ pub struct Metrics {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
-    route: String,
+    method: &'static str,
+    route: Route,
     status: u16,
+}
+
+/// A route's pattern. It is shared with the router: a request that is counted copies no text.
+#[derive(Debug, Clone)]
+struct Route(Option<MatchedPath>);
+
+impl Route {
+    fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("unmatched", MatchedPath::as_str)
+    }
+}
+
+impl PartialEq for Route {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Route {}
+
+impl Hash for Route {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl EncodeLabelValue for Route {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+        self.as_str().encode(encoder)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,11 +104,6 @@ impl Metrics {
         self.deliveries.get_or_create(&DeliveryLabels { outcome }).inc_by(attempts);
     }
 
-    /// Puts the counting of requests and leads around a router.
-    pub fn around(self: Arc<Self>, router: Router) -> Router {
-        router.layer(from_fn_with_state(self, count_request))
-    }
-
     /// The page that Prometheus reads.
     pub fn render(&self) -> String {
         let mut page = String::new();
@@ -85,7 +111,11 @@ impl Metrics {
         page
     }
 
-    fn count_answer(&self, method: String, route: String, answer: &Response) {
+    /// Counts a request that was answered, and the lead that it sent in. Labels take only values from fixed sets, so that
+    /// callers cannot make the page grow.
+    pub fn count_request(&self, method: &Method, route: Option<MatchedPath>, answer: &Response) {
+        let method = METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
+        let route = Route(route);
         self.requests.get_or_create(&RequestLabels { method, route, status: answer.status().as_u16() }).inc();
         let result = answer.headers().get("x-leadgate-result").and_then(|value| value.to_str().ok());
         if let (Some(result), true) = (result, answer.status().is_success()) {
@@ -94,17 +124,8 @@ impl Metrics {
     }
 }
 
-/// Labels take only values from fixed sets, so that callers cannot make the page grow.
-async fn count_request(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let method = match request.method().as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known.to_owned(),
-        _ => "other".to_owned(),
-    };
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let answer = next.run(request).await;
-    metrics.count_answer(method, route, &answer);
-    answer
-}
+/// The methods that are told apart.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// The metrics page, for an address of its own.
 pub fn page(metrics: Arc<Metrics>) -> Router {
@@ -118,15 +139,25 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::extract::Request;
+    use axum::middleware::{Next, from_fn_with_state};
     use tower::ServiceExt;
 
     use super::*;
+
+    async fn counted(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+        let (method, route) = (request.method().clone(), request.extensions().get().cloned());
+        let answer = next.run(request).await;
+        metrics.count_request(&method, route, &answer);
+        answer
+    }
 
     #[tokio::test]
     async fn requests_and_leads_are_counted_by_route_and_result() {
         let metrics = Metrics::new();
         let answer = || async { ([("x-leadgate-result", "created")], "{}") };
-        let router = metrics.clone().around(Router::new().route("/rest/{site}", get(answer)));
+        let router = Router::new().route("/rest/{site}", get(answer));
+        let router = router.layer(from_fn_with_state(metrics.clone(), counted));
         for path in ["/rest/a", "/rest/b", "/nowhere"] {
             router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         }
