@@ -81,6 +81,9 @@ pub enum StartError {
     /// The HTTP client for deliveries.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// There are too many threads on this machine.
+    #[error("cannot start a thread: {0}")]
+    Threads(std::io::Error),
     /// The secret key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -119,8 +122,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         client,
         policy: delivery_policy(&settings, shares.deliveries),
     });
+    // One core is left to everybody else: even a thread that gives way does so only when its time slice is over.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let passwords = Passwords::new(cores);
+    let passwords = Passwords::start(cores - 1).map_err(StartError::Threads)?;
     let (post_office, resets) = settings.mail.clone().map(Mailer::new).map(PostOffice::new).unzip();
     let policy = policy(&settings);
     let vitals = driver.vitals();

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod fields;
 pub mod forms;
 pub mod guesses;
+mod hashers;
 pub mod health;
 pub mod housekeeping;
 pub mod leads;

@@ -1,7 +1,7 @@
 //! Passwords: how they are hashed and checked.
 //!
-//! Argon2id is slow on purpose, and takes 19 MiB each time. So it runs off the async threads, and only as many at once as
-//! there are cores: many logins wait for each other, and nothing else waits for them.
+//! Argon2id is slow on purpose, and takes 19 MiB each time. So it runs in threads of its own, which give way to all others,
+//! and only a few at once: many logins wait for each other, and nothing else waits for them.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::hashers::Hashers;
 use super::new_password::NewPassword;
 use crate::model::Entropy;
 use crate::model::person::PasswordHash;
@@ -22,7 +23,7 @@ const SALT: usize = 16;
 
 /// For each check that runs, so many may wait: a second or two's work. A flood of guesses must not keep the right one
 /// waiting for longer than a person does.
-const QUEUE: usize = 32;
+const QUEUE: usize = 64;
 
 /// Hashes a new password. Takes tens of milliseconds.
 pub fn hash_password(password: &NewPassword, entropy: &dyn Entropy) -> PasswordHash {
@@ -32,6 +33,7 @@ pub fn hash_password(password: &NewPassword, entropy: &dyn Entropy) -> PasswordH
 /// Checks passwords, a few at a time.
 #[derive(Debug, Clone)]
 pub struct Passwords {
+    hashers: Hashers,
     /// Checks that run.
     turns: Arc<Semaphore>,
     /// Checks that run or wait for their turn.
@@ -52,27 +54,32 @@ pub enum Checked {
 }
 
 impl Passwords {
-    /// At most `at_once` checks run at the same time, and [`QUEUE`] times as many wait.
-    pub fn new(at_once: usize) -> Self {
+    /// At most `at_once` checks, but one at least, run at the same time, and [`QUEUE`] times as many wait.
+    ///
+    /// # Errors
+    /// The system gives us no more threads.
+    pub fn start(at_once: usize) -> std::io::Result<Self> {
         let at_once = at_once.max(1);
         Self::with_queue(at_once, at_once * QUEUE)
     }
 
-    fn with_queue(at_once: usize, waiting: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(at_once)), queue: Arc::new(Semaphore::new(at_once + waiting)) }
+    fn with_queue(at_once: usize, waiting: usize) -> std::io::Result<Self> {
+        let (turns, queue) = (Arc::new(Semaphore::new(at_once)), Arc::new(Semaphore::new(at_once + waiting)));
+        Ok(Self { hashers: Hashers::start(at_once)?, turns, queue })
     }
 
     /// Waits for a turn to check or hash a password; `None` if too many wait already.
     pub async fn turn(&self) -> Option<Turn> {
         let place = self.queue.clone().try_acquire_owned().ok()?;
         let turn = self.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
-        Some(Turn { _held: (place, turn) })
+        Some(Turn { hashers: self.hashers.clone(), _held: (place, turn) })
     }
 }
 
 /// The right to check or hash one password now.
 #[derive(Debug)]
 pub struct Turn {
+    hashers: Hashers,
     _held: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
@@ -83,30 +90,23 @@ impl Turn {
         if password.len() > MAX_BYTES {
             return Checked::Wrong;
         }
-        let (password, salt) = (password.to_owned(), entropy.bytes::<SALT>());
+        let (password, salt, hashers) = (password.to_owned(), entropy.bytes::<SALT>(), self.hashers.clone());
         let work = move || {
             // Held until the work is done, also when nobody waits for it any more.
             let _turn = self;
             check(&password, stored.as_ref(), salt)
         };
-        off_the_async_threads(work).await
+        hashers.run(work).await
     }
 
     /// Hashes a new password.
     pub async fn hash(self, password: NewPassword, entropy: &dyn Entropy) -> PasswordHash {
-        let salt = entropy.bytes::<SALT>();
+        let (salt, hashers) = (entropy.bytes::<SALT>(), self.hashers.clone());
         let work = move || {
             let _turn = self;
             hash(password.expose(), salt)
         };
-        off_the_async_threads(work).await
-    }
-}
-
-async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        hashers.run(work).await
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
     use crate::model::OsEntropy;
 
     async fn checked(password: &str, stored: Option<PasswordHash>) -> Checked {
-        let turn = Passwords::new(1).turn().await.expect("nobody else waits");
+        let turn = Passwords::start(1).unwrap().turn().await.expect("nobody else waits");
         turn.check(password, stored, &OsEntropy).await
     }
 
@@ -180,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn when_too_many_wait_the_next_one_is_told_so() {
-        let passwords = Passwords::with_queue(1, 1);
+        let passwords = Passwords::with_queue(1, 1).unwrap();
         let check = async || Some(passwords.turn().await?.check("a password", None, &OsEntropy).await);
         let (first, second, third) = tokio::join!(check(), check(), check());
         assert_eq!([first, second, third], [Some(Checked::Wrong), Some(Checked::Wrong), None]);
