@@ -13,6 +13,10 @@ pub trait Clock: Send + Sync {
 
     /// Completes once `now()` has reached `at`.
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Somebody waits until `at` who has no need to sleep for that yet, because an earlier sleep will wake it. Only a clock
+    /// that is moved by hand, when somebody waits, wants to know.
+    fn note_wait(&self, _at: Timestamp) {}
 }
 
 /// The system's clock.

@@ -52,7 +52,7 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let places = Places::new(bounds);
     let mut builder = http1::Builder::new();
-    builder.timer(ByClock::new(clock)).header_read_timeout(HEAD_TIMEOUT);
+    builder.header_read_timeout(HEAD_TIMEOUT);
     builder.max_header_size(MAX_HEAD).max_buf_size(MAX_HEAD);
     loop {
         let accepted = tokio::select! {
@@ -68,6 +68,7 @@ pub async fn serve(
                 match place {
                     Some(place) => {
                         let gone = place.gone();
+                        builder.timer(ByClock::new(clock.clone()));
                         let connection = connection(&builder, stream, peer, router.clone(), place);
                         tokio::spawn(attend(graceful.watch(connection), gone));
                     }

@@ -59,4 +59,8 @@ impl Clock for ManualClock {
             now.wait_for(|now| *now >= at).await.expect("the clock outlives its sleepers");
         })
     }
+
+    fn note_wait(&self, at: Timestamp) {
+        self.awaited.send_if_modified(|awaited| awaited.insert(at));
+    }
 }
