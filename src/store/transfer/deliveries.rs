@@ -28,7 +28,8 @@ pub(super) const QUEUE: Table = Table {
         "due_at",
         "lease",
     ],
-    others: &[],
+    // The source has it in due_at, where it is as good.
+    others: &[("leased_until", "NULL")],
     counted_by: Some("deliveries"),
 };
 

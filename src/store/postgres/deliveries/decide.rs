@@ -8,7 +8,7 @@ use super::lane::Look;
 use crate::model::delivery::{Outcome, State, Verdict};
 use crate::model::{DeliveryId, LeaseToken, SiteId, SubscriptionId, Timestamp};
 use crate::store::postgres::statements::RowResult;
-use crate::store::postgres::values::{at, maybe_at};
+use crate::store::postgres::values::{at, count, maybe_at};
 use crate::store::story;
 
 /// A delivery that is under a lease.
@@ -68,12 +68,14 @@ impl Over {
     }
 }
 
-/// A delivery that went into the log.
+/// Deliveries to a subscription that went into the log.
 pub(super) struct Finished {
     site: SiteId,
     subscription: SubscriptionId,
-    /// Another one of its lane is due now.
+    /// Whether others of their lanes are due now.
     pub(super) followed: bool,
+    /// How many there are.
+    pub(super) count: usize,
 }
 
 impl Finished {
@@ -82,6 +84,7 @@ impl Finished {
             site: row.try_get("site_uuid")?,
             subscription: row.try_get("subscription_id")?,
             followed: row.try_get("followed")?,
+            count: count(row, "count")?,
         })
     }
 }

@@ -30,7 +30,7 @@ const CANCEL: &str = into_log!(
     "done AS (
          DELETE FROM deliveries WHERE seq = ANY(ARRAY(
              SELECT seq FROM deliveries
-             WHERE subscription_id = $1 AND (lease IS NULL OR due_at <= $3) LIMIT $4 FOR UPDATE
+             WHERE subscription_id = $1 AND (lease IS NULL OR greatest(due_at, leased_until) <= $3) LIMIT $4 FOR UPDATE
          ))
          RETURNING *, 'cancelled' AS state, $2::BIGINT AS finished_at, NULL AS told
      )",

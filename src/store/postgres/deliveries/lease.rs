@@ -27,12 +27,17 @@ pub(in crate::store::postgres) const IN_LINE: &str = "SELECT seq, site_uuid, id,
      WHERE next_due_at <= $1 AND (next_due_at, seq) > ($2, $3) AND paused_at IS NULL AND removed_at IS NULL
      ORDER BY next_due_at, seq LIMIT $4";
 
-/// Puts those that were served where they now belong in the line: at its end, or (`free`) where their first due time is.
-/// Those that somebody is just bringing forward stay where they are.
+/// Puts those that were served where they now belong in the line: at its end, if more is due; or (`free`) where their first due
+/// time is, or the end of the first lease. Those that somebody is just bringing forward stay where they are.
 pub(in crate::store::postgres) const STAND: &str = "UPDATE subscriptions s
-     SET next_due_at = CASE WHEN served.free
-         THEN (SELECT greatest(d.due_at, $3) FROM deliveries d
-               WHERE d.subscription_id = s.id AND d.due_at IS NOT NULL ORDER BY d.due_at LIMIT 1)
+     SET next_due_at = CASE WHEN served.free AND (
+             SELECT TRUE FROM deliveries d
+             WHERE d.subscription_id = s.id AND d.due_at <= $3 AND coalesce(d.leased_until, 0) <= $3 ORDER BY d.due_at LIMIT 1
+         ) IS NULL
+         THEN least(
+             (SELECT min(d.leased_until) FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at <= $3),
+             (SELECT d.due_at FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at > $3 ORDER BY d.due_at LIMIT 1)
+         )
          ELSE $3 END
      FROM (
          SELECT t.site_uuid, t.id, r.free

@@ -18,7 +18,7 @@ const COLUMNS: &str =
 
 /// What a [`Delivery`] in the queue `d` is in effect.
 const QUEUED: &str = "CASE WHEN s.removed_at IS NULL THEN 'waiting' ELSE 'cancelled' END AS state,
-     CASE WHEN s.removed_at IS NULL THEN d.due_at END AS due_at,
+     CASE WHEN s.removed_at IS NULL THEN greatest(d.due_at, d.leased_until) END AS due_at,
      s.removed_at AS finished_at";
 
 /// What a [`Delivery`] in the log `d` is.

@@ -6,6 +6,9 @@
 //! The statements find each table's rows by one array of keys, and never by a join. The queue is empty at one moment and long
 //! at the next: a plan that was made for an empty table would join by reading all of it. With a list of keys there is
 //! only one way to go, by their index, whatever the planner believes of the table's size (see also `server`).
+//!
+//! What else is known of a row is in further arrays, at its key's place. `width_bucket` finds that place in a sorted array by
+//! halving it; `array_position` would read the array from its front for each row.
 
 use std::collections::{HashMap, HashSet};
 
@@ -34,8 +37,8 @@ pub(in crate::store::postgres) const HELD: &str = "WITH held AS MATERIALIZED (
 pub(in crate::store::postgres) const FINISH: &str = into_log!(
     "gone AS (
          DELETE FROM deliveries
-         WHERE id = ANY($1::UUID[]) AND lease = ($2::UUID[])[array_position($1, id)]
-         RETURNING *, array_position($1, id) AS place
+         WHERE id = ANY($1::UUID[]) AND lease = ($2::UUID[])[width_bucket(id, $1)]
+         RETURNING *, width_bucket(id, $1) AS place
      ), done AS (
          SELECT site_uuid, seq, id, subscription_id, partner_id, lead_id, action, changed_at,
                 attempts + ($3::BIGINT[])[place] AS attempts, ($4::TEXT[])[place] AS told,
@@ -68,24 +71,24 @@ pub(in crate::store::postgres) const FINISH: &str = into_log!(
          WHERE s.site_uuid = look.site_uuid AND s.id = look.id
      )
      SELECT site_uuid, subscription_id,
-            (subscription_id, lead_id) IN (SELECT subscription_id, lead_id FROM next) AS followed
-     FROM done"
+            (subscription_id, lead_id) IN (SELECT subscription_id, lead_id FROM next) AS followed, count(*) AS count
+     FROM done GROUP BY site_uuid, subscription_id, followed"
 );
 
 /// Puts back into the queue what is not over. An attempt that was broken off counts for nothing, and may have reached the receiver:
 /// it leaves the lease of nobody ([`LeaseToken::NOBODYS`]).
 pub(in crate::store::postgres) const PUT_BACK: &str = "WITH back AS (
          UPDATE deliveries
-         SET attempts = attempts + ($3::BIGINT[])[array_position($1, seq)],
-             due_at = ($5::BIGINT[])[array_position($1, seq)],
-             lease = CASE WHEN ($3::BIGINT[])[array_position($1, seq)] = 0
+         SET attempts = attempts + ($3::BIGINT[])[width_bucket(seq, $1::BIGINT[])],
+             due_at = ($5::BIGINT[])[width_bucket(seq, $1::BIGINT[])], leased_until = NULL,
+             lease = CASE WHEN ($3::BIGINT[])[width_bucket(seq, $1::BIGINT[])] = 0
                           THEN '00000000-0000-0000-0000-000000000000'::UUID END
-         WHERE seq = ANY($1::BIGINT[]) AND lease = ($2::UUID[])[array_position($1, seq)]
+         WHERE seq = ANY($1::BIGINT[]) AND lease = ($2::UUID[])[width_bucket(seq, $1::BIGINT[])]
          RETURNING id, seq
      ), told AS (
-         UPDATE delivery_bodies SET story = concat(story, ($4::TEXT[])[array_position($1, delivery_seq)])
+         UPDATE delivery_bodies SET story = concat(story, ($4::TEXT[])[width_bucket(delivery_seq, $1::BIGINT[])])
          WHERE delivery_seq = ANY(ARRAY(SELECT seq FROM back))
-           AND ($4::TEXT[])[array_position($1, delivery_seq)] IS NOT NULL
+           AND ($4::TEXT[])[width_bucket(delivery_seq, $1::BIGINT[])] IS NOT NULL
      )
      SELECT id FROM back";
 
@@ -109,7 +112,7 @@ pub(super) async fn record_delivered(tx: &Tx, outcomes: &[&Outcome], now: Timest
         take(tx, outcomes),
         tx.finish(finish(tx, &over, Noted::Here, now)),
     );
-    open.and(taken).and(finished).map(|finished| finished.len())
+    open.and(taken).and(finished).map(|finished| count(&finished))
 }
 
 /// Records any outcomes; see [`crate::store::Deliveries::record_outcomes`].
@@ -131,7 +134,7 @@ pub(super) async fn record(tx: &Tx, outcomes: &[&Outcome], now: Timestamp) -> Re
         tx.signal(Signal::Work);
     }
     tx.finish(lane::look_at(tx, &looks)).await?;
-    Ok(finished.len() + returned.len())
+    Ok(count(&finished) + returned.len())
 }
 
 /// Takes the lanes.
@@ -161,11 +164,17 @@ enum Noted {
     Later,
 }
 
+fn count(finished: &[Finished]) -> usize {
+    finished.iter().map(|finished| finished.count).sum()
+}
+
 /// Moves what is over into the log. Returns what was still held.
 async fn finish(tx: &Tx, over: &[Over], noted: Noted, now: Timestamp) -> Result<Vec<Finished>> {
     if over.is_empty() {
         return Ok(Vec::new());
     }
+    let mut over: Vec<_> = over.iter().collect();
+    over.sort_unstable_by_key(|over| over.change.id);
     let Columns { ids, leases, counted, told } = over.iter().map(|over| &over.change).collect();
     let states: Vec<_> = over.iter().map(|over| over.state).collect();
     let finished: Vec<_> = over.iter().map(|over| At(over.finished)).collect();
@@ -182,6 +191,8 @@ async fn put_back(tx: &Tx, back: &[Back]) -> Result<HashSet<DeliveryId>> {
     if back.is_empty() {
         return Ok(HashSet::new());
     }
+    let mut back: Vec<_> = back.iter().collect();
+    back.sort_unstable_by_key(|back| back.held.seq);
     let Columns { leases, counted, told, .. } = back.iter().map(|back| &back.change).collect();
     let seqs: Vec<_> = back.iter().map(|back| back.held.seq).collect();
     let due: Vec<_> = back.iter().map(|back| At(back.due)).collect();

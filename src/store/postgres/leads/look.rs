@@ -38,7 +38,8 @@ pub(in crate::store::postgres) const LOOK: &str = "WITH known_site AS MATERIALIZ
                     array_agg(s.url ORDER BY s.seq) AS urls, array_agg(s.secret ORDER BY s.seq) AS secrets,
                     array_agg(s.paused_at IS NULL AND (
                         SELECT TRUE FROM deliveries d
-                        WHERE d.subscription_id = s.id AND d.due_at <= $7 ORDER BY d.due_at LIMIT 1
+                        WHERE d.subscription_id = s.id AND d.due_at <= $7 AND coalesce(d.leased_until, 0) <= $7
+                        ORDER BY d.due_at LIMIT 1
                     ) IS NULL ORDER BY s.seq) AS frees
              FROM subscriptions s JOIN partners p ON p.id = s.partner_id
              WHERE s.site_uuid = asked.site_uuid AND s.removed_at IS NULL

@@ -262,13 +262,16 @@ CREATE TABLE deliveries (
     -- Place within the lane: the order of commits, except that a replayed delivery stands behind what waits there.
     position        BIGINT NOT NULL,
     attempts        BIGINT NOT NULL DEFAULT 0,
-    -- Under a lease: when the lease runs out.
+    -- Nobody leases it before. What was written under a lease is due when that runs out.
     due_at          BIGINT,
     -- NULL: nobody has had it in his hands since it was written or its last attempt was recorded. Zeros: nobody has, but
     -- somebody had, who may have sent it.
     lease           UUID,
+    -- When the lease of what was due runs out; nobody else leases it before. It is apart from due_at, and in no index, so that
+    -- a lease changes no index.
+    leased_until    BIGINT,
     PRIMARY KEY (site_uuid, seq) -- a site's, newest first
-);
+) WITH (fillfactor = 50); -- A lease writes the row anew beside the old one, and so needs as much room again in its page.
 CREATE UNIQUE INDEX deliveries_by_id ON deliveries (id, site_uuid);
 CREATE INDEX deliveries_by_age ON deliveries (seq); -- those of a batch of outcomes; everything, newest first
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at, seq) WHERE due_at IS NOT NULL;
