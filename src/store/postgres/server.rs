@@ -30,7 +30,10 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(3);
 /// How statements are planned. Each of ours has an index, but the queue is empty at one moment and long at the next, and a
 /// plan is kept: one that was made while reading the whole table seemed cheap would be very dear a moment later. A plan is
 /// good for all values: to make one, or to compile it, takes longer than most statements run.
-const PLANS: &str = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan";
+///
+/// For the same reason no bitmaps: who wants the first few of an index's order would be given all that there are, sorted, when
+/// subscriptions have few due on average; and one has a million.
+const PLANS: &str = "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off -c plan_cache_mode=force_generic_plan";
 
 /// How long we wait for any answer of the server: longer than the server's own time-outs, so that it ends what it can. What
 /// remains is a server that is cut off.
