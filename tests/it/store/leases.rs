@@ -13,6 +13,7 @@ engines!(
     a_lease_has_all_that_an_attempt_needs,
     what_is_leased_is_not_leased_again_until_it_runs_out,
     what_ran_out_is_another_holders,
+    what_ran_out_is_due_since_then,
     two_drivers_at_once_share_the_work,
     a_lane_is_delivered_in_order_one_at_a_time,
     lanes_do_not_wait_for_each_other,
@@ -89,6 +90,23 @@ async fn what_ran_out_is_another_holders(f: &Fixture) {
     f.pass(60);
     assert!(f.record(&taken, Verdict::Delivered).await);
     assert!(!f.record(&taken, Verdict::Delivered).await, "an outcome is recorded once");
+}
+
+async fn what_ran_out_is_due_since_then(f: &Fixture) {
+    let (site, _, _) = f.subscribed_site(1).await;
+    let lost = f.lead(&site, "a@b.com").await;
+    assert_eq!(f.lease().await.len(), 1);
+    f.pass(30);
+    let waiting = f.lead(&site, "c@d.com").await;
+    f.pass(60);
+    let in_turn = [waiting, lost].map(|lead| async move {
+        let one = f.lease_as(LeaseRequest { limit: 1, ..f.request() }).await.deliveries.remove(0);
+        assert_eq!(one.lead, lead);
+    });
+    for one in in_turn {
+        one.await;
+    }
+    assert!(f.lease().await.is_empty());
 }
 
 async fn two_drivers_at_once_share_the_work(f: &Fixture) {
