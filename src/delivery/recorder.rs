@@ -55,13 +55,29 @@ impl Recorder {
                 let Some(job) = self.jobs.recv().await else { break };
                 self.take(job);
             }
-            while self.batch.len() < BATCH && !self.stopping {
-                let Ok(job) = self.jobs.try_recv() else { break };
-                self.take(job);
-            }
+            self.gather().await;
             self.record().await;
             if !self.stopping {
                 self.hasten_some().await;
+            }
+        }
+    }
+
+    /// Takes what has come, and lets others run for as long as that brings more: a batch costs little more than one outcome, and
+    /// where many attempts end, many end soon.
+    async fn gather(&mut self) {
+        let mut looked_in_vain = false;
+        while self.batch.len() < BATCH && !self.stopping {
+            match self.jobs.try_recv() {
+                Ok(job) => {
+                    self.take(job);
+                    looked_in_vain = false;
+                }
+                Err(_) if looked_in_vain => break,
+                Err(_) => {
+                    looked_in_vain = true;
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }
