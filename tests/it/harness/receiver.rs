@@ -145,6 +145,11 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The port.
     pub fn port(&self) -> u16 {
         self.address.port()

@@ -6,12 +6,8 @@ use std::net::SocketAddr;
 
 use nix::unistd::Pid;
 
-/// The addresses of the IPv4 sockets that these processes hold.
-pub fn held_by(processes: &[Pid]) -> HashSet<SocketAddr> {
-    pairs_held_by(processes).into_iter().map(|(ours, _)| ours).collect()
-}
-
-/// The same of those that lead to `peer`: other sockets may have had these addresses before.
+/// The addresses of the IPv4 sockets that these processes hold and that lead to `peer`: sockets that lead elsewhere may have the
+/// same addresses.
 pub fn held_to(peer: SocketAddr, processes: &[Pid]) -> HashSet<SocketAddr> {
     pairs_held_by(processes).into_iter().filter(|(_, theirs)| *theirs == peer).map(|(ours, _)| ours).collect()
 }

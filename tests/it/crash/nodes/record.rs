@@ -18,7 +18,8 @@ pub struct Record {
     others: Vec<Pid>,
     /// Whether a connection is the victim's.
     owners: HashMap<Connection, bool>,
-    /// From so many deliveries on, the victim's requests get no answer, until they are let go.
+    /// Whether the victim's requests get no answer: one at first, and all when there were `hold_from` deliveries.
+    holds: bool,
     hold_from: usize,
     /// Requests of the victim that have no answer.
     held: Vec<Came>,
@@ -42,7 +43,7 @@ struct Came {
 impl Record {
     pub fn new(receiver: Receiver, others: Vec<Pid>, hold_from: usize) -> Self {
         let (all, senders, owners, held) = (Delivered::default(), HashMap::new(), HashMap::new(), Vec::new());
-        Self { receiver, all, senders, others, owners, hold_from, held }
+        Self { receiver, all, senders, others, owners, holds: true, hold_from, held }
     }
 
     /// Takes requests and answers them, until the record is as it should be.
@@ -68,9 +69,15 @@ impl Record {
         }
     }
 
-    /// Whether a request of the victim is held.
+    /// Whether enough has arrived, and a request of the victim is held.
     pub fn holds_one(&self) -> bool {
-        !self.held.is_empty()
+        self.all.count() >= self.hold_from && !self.held.is_empty()
+    }
+
+    /// Whether one more may be held: one from the start, since lanes tend to stay with the node that has them, and the others may
+    /// soon have all; and any, once enough has arrived.
+    fn may_hold(&self) -> bool {
+        self.holds && (self.held.is_empty() || self.all.count() >= self.hold_from)
     }
 
     /// Whether another node has sent what the victim was sending.
@@ -80,7 +87,7 @@ impl Record {
 
     /// Answers what was held; from now on all are answered.
     pub fn let_go(&mut self) {
-        self.hold_from = usize::MAX;
+        self.holds = false;
         std::mem::take(&mut self.held).into_iter().for_each(Came::answer);
     }
 
@@ -107,12 +114,18 @@ impl Record {
         for arrival in at_once {
             let came = self.take(arrival);
             for other in to_answer.iter().chain(&self.held) {
-                came.assert_may_meet(other, self.holds_one());
+                let late = [&came, other].iter().any(|one| self.is_late(one));
+                came.assert_may_meet(other, self.holds_one(), late);
             }
-            let hold = came.by_victim && self.all.count() >= self.hold_from;
+            let hold = came.by_victim && self.may_hold();
             if hold { self.held.push(came) } else { to_answer.push(came) }
         }
         to_answer.into_iter().for_each(Came::answer);
+    }
+
+    /// Whether the victim sends what another node has taken over from it.
+    fn is_late(&self, came: &Came) -> bool {
+        came.by_victim && self.senders[&came.message].others > 0
     }
 
     /// Finds out whose connections these are. Those of a dead node belong to nobody.
@@ -120,7 +133,7 @@ impl Record {
         let is_new = |arrival: &&Arrival| !self.owners.contains_key(&arrival.connection);
         let new: Vec<_> = arrivals.iter().filter(is_new).map(|arrival| arrival.connection).collect();
         if !new.is_empty() {
-            let of_others = sockets::held_by(&self.others);
+            let of_others = sockets::held_to(self.receiver.address(), &self.others);
             self.owners.extend(new.into_iter().map(|connection| (connection, !of_others.contains(&connection.peer))));
         }
     }
@@ -136,9 +149,10 @@ impl Record {
 }
 
 impl Came {
-    /// Two requests for one lead are never under way at once, unless one is the victim's, which has lost its lease.
-    fn assert_may_meet(&self, other: &Self, struck: bool) {
-        let victims = struck && (self.by_victim || other.by_victim);
+    /// Two requests for one lead are never under way at once, unless one is the victim's, which has lost its lease: while it is
+    /// struck, or because it goes on with what it was about to send when it was.
+    fn assert_may_meet(&self, other: &Self, struck: bool, late: bool) {
+        let victims = late || (struck && (self.by_victim || other.by_victim));
         assert!(self.lead != other.lead || victims, "{} and {} at once", self.message, other.message);
     }
 
