@@ -60,9 +60,9 @@ pub struct Claim {
     pub host: usize,
 }
 
-/// So many deliveries of an answering subscription are held ready, as a multiple of its places: while the store
-/// commits, the receiver is kept busy.
-const AHEAD: usize = 16;
+/// So many deliveries of an answering subscription are held at most, as a multiple of its places: while the store commits the
+/// next lease, which is asked for when half of them are gone, the fastest receiver is kept busy.
+const AHEAD: usize = 32;
 
 impl Limits {
     /// Whether the claim is good now.
