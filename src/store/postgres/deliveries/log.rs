@@ -28,6 +28,15 @@ const QUEUE: &str = "deliveries d
      JOIN subscriptions s ON s.site_uuid = d.site_uuid AND s.id = d.subscription_id
      JOIN sites t ON t.site_uuid = d.site_uuid AND t.removed_at IS NULL";
 
+/// What waits for removed subscriptions: nothing any more for those that are swept, so there are few. The queue is not looked
+/// through for them, however long it is.
+const QUEUE_OF_REMOVED: &str = "subscriptions s
+     CROSS JOIN LATERAL (
+         SELECT * FROM deliveries
+         WHERE site_uuid = s.site_uuid AND subscription_id = s.id ORDER BY seq DESC LIMIT $2
+     ) d
+     JOIN sites t ON t.site_uuid = d.site_uuid AND t.removed_at IS NULL";
+
 const LOG: &str = "delivery_log d JOIN sites t ON t.site_uuid = d.site_uuid AND t.removed_at IS NULL";
 
 /// Deliveries, newest first.
@@ -56,9 +65,9 @@ pub(in crate::store::postgres) fn listing(filter: &DeliveryFilter) -> String {
         Some(State::Delivered) => logged("d.state = 'delivered'"),
         Some(State::Refused) => logged("d.state = 'refused'"),
         Some(State::Failed) => logged("d.state = 'failed'"),
-        // Nothing waits any more for those that are swept.
         Some(State::Cancelled) => {
-            both(queued("s.removed_at IS NOT NULL AND NOT s.swept"), logged("d.state = 'cancelled'"))
+            let queued = newest(QUEUED, QUEUE_OF_REMOVED, "s.removed_at IS NOT NULL AND NOT s.swept");
+            both(queued, logged("d.state = 'cancelled'"))
         }
     }
 }
