@@ -52,14 +52,7 @@ impl Browser {
     }
 
     async fn start_with(page_load_strategy: &str) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("chromedriver starts; `scripts/test` installs it");
-        let port = port_of(&mut driver);
+        let (driver, port) = start_driver();
         let profile = tempfile::tempdir().unwrap();
         let mut arguments: Vec<String> = ARGUMENTS.map(str::to_owned).into();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
@@ -120,14 +113,33 @@ impl Drop for Browser {
     }
 }
 
-/// Reads the port that the driver chose from its first lines.
-fn port_of(driver: &mut Child) -> u16 {
+/// Starts a driver; it, and its port. It looks for a port that is free on one family of addresses and ends if that is taken on
+/// the other: then another one may choose better.
+fn start_driver() -> (Child, u16) {
+    for _ in 0..10 {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("chromedriver starts; `scripts/test` installs it");
+        match port_of(&mut driver) {
+            Some(port) => return (driver, port),
+            None => drop(driver.wait()),
+        }
+    }
+    panic!("chromedriver ended ten times before it said where it listens");
+}
+
+/// Reads the port that the driver chose from its first lines; `None` if it ends before.
+fn port_of(driver: &mut Child) -> Option<u16> {
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     for line in lines {
         let line = line.unwrap();
         if let Some((_, port)) = line.split_once("started successfully on port ") {
-            return port.trim_end_matches('.').parse().unwrap();
+            return Some(port.trim_end_matches('.').parse().unwrap());
         }
     }
-    panic!("chromedriver ended before it said where it listens");
+    None
 }
