@@ -228,6 +228,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Attempts that this adds to the delivery's: one, unless it was given back untried, or its attempt was broken off.
+    pub fn counted(&self) -> u32 {
+        u32::from(self.verdict != Verdict::Release)
+    }
+
     /// What became of this one.
     pub fn of(leased: &Leased, attempt: Option<Attempt>, verdict: Verdict) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Result;
+use super::{Result, StoreError};
 use crate::model::partner::Slug;
 use crate::model::seal::Sealed;
 use crate::model::subscription::{DestinationUrl, Subscription};
@@ -79,6 +79,14 @@ impl Held {
     pub(super) fn and_another(self, _: Self) -> Self {
         Self { found: Found::Several, ..self }
     }
+}
+
+/// A subscription's URL that was read as text, for those who need it parsed only now and then.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if it is none.
+pub(super) fn stored_url(text: &str) -> Result<DestinationUrl> {
+    text.parse().map_err(|_| StoreError::Corrupt(format!("a subscription's URL {text:?}")))
 }
 
 /// What the gateway knows of subscriptions.

@@ -67,7 +67,7 @@ async fn however_many_hosts_there_are_the_connections_stay_within_their_bound() 
         sent.unwrap();
         assert!(client.connections() <= BOUND);
     }
-    let held = sockets::held_to(([127, 0, 0, 1], receiver.port()).into(), &[getpid()]);
+    let held = sockets::held_to(receiver.address(), &[getpid()]);
     let held: Vec<_> = ours.iter().filter(|address| held.contains(address)).collect();
     // Those that were used last.
     assert_eq!(held, ours[ours.len() - BOUND..].iter().collect::<Vec<_>>());

@@ -9,11 +9,6 @@ use nix::unistd::Pid;
 /// The addresses of the IPv4 sockets that these processes hold and that lead to `peer`: sockets that lead elsewhere may have the
 /// same addresses.
 pub fn held_to(peer: SocketAddr, processes: &[Pid]) -> HashSet<SocketAddr> {
-    pairs_held_by(processes).into_iter().filter(|(_, theirs)| *theirs == peer).map(|(ours, _)| ours).collect()
-}
-
-/// Both ends, this one first.
-fn pairs_held_by(processes: &[Pid]) -> Vec<(SocketAddr, SocketAddr)> {
     let files = processes.iter().flat_map(|process| fs::read_dir(format!("/proc/{process}/fd"))).flatten().flatten();
     // One that is closed meanwhile cannot be read.
     let targets: HashSet<_> = files.filter_map(|file| fs::read_link(file.path()).ok()).collect();
@@ -21,7 +16,7 @@ fn pairs_held_by(processes: &[Pid]) -> Vec<(SocketAddr, SocketAddr)> {
     let sockets = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
     // Each line: number, local address, remote address, state, three more, user, time-out, inode.
     let held = sockets.filter(|line| targets.contains(format!("socket:[{}]", line[9]).as_ref() as &std::path::Path));
-    held.map(|line| (address(line[1]), address(line[2]))).collect()
+    held.filter(|line| address(line[2]) == peer).map(|line| address(line[1])).collect()
 }
 
 /// Reads `0100007F:1F90`, which is 127.0.0.1:8080: the address as it lies in memory.

@@ -49,7 +49,7 @@ pub(super) struct Change {
 
 impl Change {
     pub(super) fn of(outcome: &Outcome) -> Self {
-        let counted = i64::from(outcome.verdict != Verdict::Release);
+        let counted = i64::from(outcome.counted());
         let told = outcome.attempt.as_ref().map(story::line);
         Self { id: outcome.delivery, lease: outcome.lease, counted, told }
     }

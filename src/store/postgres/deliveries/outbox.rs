@@ -17,7 +17,8 @@ use crate::store::courier::Born;
 use crate::store::postgres::statements::{Db, params};
 use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::At;
-use crate::store::{Result, Room, Signal, StoreError};
+use crate::store::subscriptions::stored_url;
+use crate::store::{Result, Room, Signal};
 
 /// The last positions of these lanes.
 pub(in crate::store::postgres) const ENDS: &str = "SELECT lane.subscription_id, lane.lead_id, last.position
@@ -166,8 +167,7 @@ impl Outbox {
 
 impl Receiver {
     fn destination(&self) -> Result<Destination> {
-        let url = self.url.parse().map_err(|_| StoreError::Corrupt(format!("a subscription's URL {:?}", self.url)))?;
-        Ok(Destination { url, secret: self.secret.clone() })
+        Ok(Destination { url: stored_url(&self.url)?, secret: self.secret.clone() })
     }
 }
 

@@ -11,7 +11,8 @@ use crate::model::{DeliveryId, PartnerId, SubscriptionId};
 use crate::store::sqlite::statements::Statements;
 use crate::store::sqlite::values::At;
 use crate::store::sqlite::writer::Tx;
-use crate::store::{Result, Room, Signal, StoreError};
+use crate::store::subscriptions::stored_url;
+use crate::store::{Result, Room, Signal};
 
 /// Every live subscription of the site, paused ones too; but not the origin's own, if it does not want its echo. One is
 /// free if it may be sent something and has nothing else due: what is new passes nothing by that has waited longer.
@@ -114,8 +115,6 @@ fn born(
     lead: &Lead,
     message: &Message,
 ) -> Result<Leased> {
-    let url = receiver.url.parse();
-    let url = url.map_err(|_| StoreError::Corrupt(format!("a subscription's URL {:?}", receiver.url)))?;
     Ok(Leased {
         id,
         lease: room.lease(),
@@ -128,7 +127,7 @@ fn born(
         changed: command.now,
         body: message.body.clone(),
         attempts: 0,
-        url,
+        url: stored_url(&receiver.url)?,
         secret: receiver.secret.clone(),
     })
 }

@@ -90,7 +90,7 @@ impl Recording<'_> {
     }
 
     fn finish(&self, outcome: &Outcome, state: State, finished: Timestamp) -> Result<bool> {
-        let (counted, told) = (counted(outcome), told(outcome));
+        let (counted, told) = (outcome.counted(), told(outcome));
         let params = params![outcome.delivery, outcome.lease, state, At(finished), counted, told];
         Ok(self.tx.run(FINISH, params)? > 0)
     }
@@ -104,7 +104,7 @@ impl Recording<'_> {
     }
 
     fn wait(&self, outcome: &Outcome, due: Timestamp) -> Result<bool> {
-        let (counted, told) = (counted(outcome), told(outcome));
+        let (counted, told) = (outcome.counted(), told(outcome));
         // An attempt that was broken off counts for nothing, and may have reached the receiver.
         let lease = (counted == 0).then_some(LeaseToken::NOBODYS);
         let params = params![outcome.delivery, outcome.lease, At(due), lease, counted, told];
@@ -117,11 +117,6 @@ impl Recording<'_> {
         }
         Ok(held)
     }
-}
-
-/// Attempts that an outcome adds: one, unless the delivery was given back untried.
-fn counted(outcome: &Outcome) -> u32 {
-    u32::from(outcome.verdict != Verdict::Release)
 }
 
 /// What an outcome adds to the delivery's story.
