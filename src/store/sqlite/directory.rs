@@ -28,7 +28,7 @@ impl Directory for SqliteStore {
     }
 
     async fn user_by_email(&self, email: &Email) -> Result<Option<(User, Option<PasswordHash>)>> {
-        self.look_up(|db| users::by_email(db, email)).await
+        self.look_up(|db| users::by_email(db, email))
     }
 
     async fn add_site(&self, site: Site, owners: &[Email]) -> Result<NewSite> {
@@ -46,7 +46,7 @@ impl Directory for SqliteStore {
     }
 
     async fn site(&self, site: SiteId) -> Result<Option<Site>> {
-        self.look_up(|db| sites::find(db, site)).await
+        self.look_up(|db| sites::find(db, site))
     }
 
     async fn sites_of(&self, user: UserId) -> Result<Vec<Site>> {
@@ -70,11 +70,11 @@ impl Directory for SqliteStore {
     }
 
     async fn partner_by_slug(&self, slug: &Slug) -> Result<Option<Partner>> {
-        self.look_up(|db| partners::by_slug(db, slug)).await
+        self.look_up(|db| partners::by_slug(db, slug))
     }
 
     async fn partner_by_client_id(&self, client_id: &ClientId) -> Result<Option<Partner>> {
-        self.look_up(|db| partners::by_client_id(db, client_id)).await
+        self.look_up(|db| partners::by_client_id(db, client_id))
     }
 
     async fn set_partner_secret(&self, slug: &Slug, secret: Hashed<Credential>) -> Result<Removed> {
@@ -101,7 +101,7 @@ impl Directory for SqliteStore {
     }
 
     async fn source_by_username(&self, username: &Username) -> Result<Option<Source>> {
-        self.look_up(|db| sources::by_username(db, username)).await
+        self.look_up(|db| sources::by_username(db, username))
     }
 
     async fn remove_source(&self, username: &Username) -> Result<Removed> {

@@ -42,7 +42,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use self::file::{Contents, Location};
-use self::readers::{READERS, Readers};
+use self::readers::Readers;
 use self::statements::Statements;
 pub(super) use self::transfer::Source;
 use self::writer::{Durability, Tx, Writer};
@@ -74,9 +74,8 @@ impl SqliteStore {
             }
             Purpose::Command | Purpose::Serve => Some(Self::open_writer(location, purpose, signals.clone())?),
         };
-        let connections: rusqlite::Result<Vec<_>> = (0..READERS).map(|_| open_reader(location)).collect();
-        let readers = Readers::start(connections.map_err(|error| location.failed(&error))?)
-            .map_err(|error| location.no_thread(error))?;
+        let open = || open_reader(location).map_err(|error| location.failed(&error));
+        let readers = Readers::start(open, |error| location.no_thread(error))?;
         Ok(Self { writer, readers, signals })
     }
 
@@ -115,11 +114,8 @@ impl SqliteStore {
     }
 
     /// Runs `work`, which finds a few rows by their keys, on a read connection.
-    async fn look_up<T, W>(&self, work: W) -> Result<T>
-    where
-        W: FnOnce(&Connection) -> Result<T> + Send,
-    {
-        self.readers.look_up(work).await
+    fn look_up<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.readers.look_up(work)
     }
 
     /// Runs `work`, which may read many rows, on a read connection.
@@ -192,7 +188,7 @@ impl Store for SqliteStore {
         if self.writer.as_ref().is_some_and(|writer| !writer.is_open()) {
             return Err(error::closed());
         }
-        self.look_up(|db| Ok(db.any("SELECT 1 FROM sites LIMIT 1", []).map(|_| ())?)).await
+        self.look_up(|db| Ok(db.any("SELECT 1 FROM sites LIMIT 1", []).map(|_| ())?))
     }
 
     async fn purge(&self, now: Timestamp, finished_before: Timestamp, limit: usize) -> Result<usize> {

@@ -77,11 +77,11 @@ impl OAuth for SqliteStore {
     }
 
     async fn access_grant(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<AccessGrant>> {
-        self.look_up(|db| access_grant(db, token, now)).await
+        self.look_up(|db| access_grant(db, token, now))
     }
 
     async fn live_token(&self, token: AnyToken, now: Timestamp) -> Result<Option<LiveToken>> {
-        self.look_up(|db| tokens::live(db, token, now)).await
+        self.look_up(|db| tokens::live(db, token, now))
     }
 
     async fn revoke_token(&self, revocation: Revocation) -> Result<Option<GrantId>> {

@@ -33,7 +33,7 @@ impl Passwords for SqliteStore {
     }
 
     async fn link_user(&self, link: &Hashed<PasswordLink>, now: Timestamp) -> Result<Option<User>> {
-        self.look_up(|db| Ok(db.one(LINK_USER, params![link, At(now)], users::user)?)).await
+        self.look_up(|db| Ok(db.one(LINK_USER, params![link, At(now)], users::user)?))
     }
 }
 

@@ -1,130 +1,121 @@
-//! The readers: a few connections that cannot write.
+//! The readers: connections that cannot write. In WAL mode a reader sees every commit that was answered before it began, and
+//! waits for no writer.
 //!
-//! In WAL mode a reader sees every commit that was answered before it began, and waits for no writer.
+//! There are two kinds of reads, which never wait for each other. A look-up finds a few rows by their keys, in the caller's own
+//! thread; each thread comes back to the same connection, so that what it looked through last time is still in the caches
+//! of its core. What may read many rows goes to threads that do nothing else, each with a connection of its own.
 
-use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::error::{closed, panicked};
 use crate::store::Result;
 
-/// How many reads may run at once. Each is short, and the machine has few cores.
-pub(super) const READERS: usize = 4;
+/// How many long reads may run at once. The machine has few cores.
+const THREADS: usize = 4;
 
-/// A pool of read connections, and as many threads for what takes longer. Nothing else uses those: a read waits for
-/// other reads only.
+/// Connections for reads.
 pub(super) struct Readers {
-    permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Connection>>>,
-    /// Work for the threads. They end when the pool is dropped.
-    jobs: mpsc::Sender<Job>,
+    /// One for each thread that can run at once. `None` once they are closed.
+    for_look_ups: Vec<Mutex<Option<Connection>>>,
+    /// Work for the threads. They end when it is `None`.
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    /// Each completes when a thread has ended; taken by whoever closes them.
+    ends: Mutex<Vec<oneshot::Receiver<()>>>,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&Connection) + Send>;
 
 impl Readers {
-    /// A pool of these connections.
+    /// Opens as many connections as it takes.
     ///
     /// # Errors
-    /// The system gives us no more threads.
-    pub(super) fn start(connections: Vec<Connection>) -> std::io::Result<Self> {
+    /// A connection cannot be opened, or (`no_thread`) the system gives us no more threads.
+    pub(super) fn start<E>(
+        open: impl Fn() -> std::result::Result<Connection, E>,
+        no_thread: impl Fn(std::io::Error) -> E,
+    ) -> std::result::Result<Self, E> {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let for_look_ups =
+            (0..cores).map(|_| open().map(Some).map(Mutex::new)).collect::<std::result::Result<_, E>>()?;
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
-        for _ in &connections {
-            let queue = queue.clone();
-            std::thread::Builder::new().name("sqlite-reader".into()).spawn(move || work(&queue))?;
+        let mut ends = Vec::new();
+        for _ in 0..THREADS {
+            let (connection, queue) = (open()?, queue.clone());
+            let (ending, end) = oneshot::channel::<()>();
+            let thread = move || {
+                // Dropped at the end, also if that is a panic.
+                let _ending = ending;
+                work(connection, &queue);
+            };
+            std::thread::Builder::new().name("sqlite-reader".into()).spawn(thread).map_err(&no_thread)?;
+            ends.push(end);
         }
-        Ok(Self { permits: Arc::new(Semaphore::new(connections.len())), idle: Arc::new(Mutex::new(connections)), jobs })
+        Ok(Self { for_look_ups, jobs: Mutex::new(Some(jobs)), ends: Mutex::new(ends) })
     }
 
     /// Runs `work`, which finds a few rows by their keys, in the caller's own thread. That takes some ten microseconds,
     /// since nothing locks a reader out and such pages are in memory; to hand it to another thread takes many times
     /// that, on every request.
-    pub(super) async fn look_up<T, W>(&self, work: W) -> Result<T>
-    where
-        W: FnOnce(&Connection) -> Result<T> + Send,
-    {
-        // Nothing here is shared by counting its users: all threads would count in the same place.
-        let permit = self.permits.acquire().await.map_err(|_| closed())?;
-        let borrowed = Borrowed::take(&*self.idle, permit)?;
-        work(&borrowed)
+    pub(super) fn look_up<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        // Two threads meet here only if there are more of them than cores.
+        let own = lock(&self.for_look_ups[number_of_this_thread() % self.for_look_ups.len()]);
+        work(own.as_ref().ok_or_else(closed)?)
     }
 
-    /// Runs `work`, which may read many rows, in one of the pool's threads.
+    /// Runs `work`, which may read many rows, in a thread for such.
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| closed())?;
-        let borrowed = Borrowed::take(self.idle.clone(), permit)?;
         let (caller, answer) = oneshot::channel();
-        let job = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| work(&borrowed)));
-            // Whoever is answered finds the connection free again.
-            drop(borrowed);
+        let job = Box::new(move |connection: &Connection| {
+            let result = catch_unwind(AssertUnwindSafe(|| work(connection)));
             // A caller that has gone away needs no answer.
             let _ = caller.send(result.unwrap_or_else(|_| Err(panicked())));
-        };
-        self.jobs.send(Box::new(job)).map_err(|_| closed())?;
+        });
+        let jobs = lock(&self.jobs).clone().ok_or_else(closed)?;
+        jobs.send(job).map_err(|_| closed())?;
+        drop(jobs);
         answer.await.map_err(|_| closed())?
     }
 
-    /// Closes the connections, once each is free.
+    /// Finishes what was accepted, and closes the connections.
     pub(super) async fn close(&self) {
-        let all = u32::try_from(READERS).expect("a small number");
-        // It fails only if the pool is closed already.
-        let _all = self.permits.acquire_many(all).await;
-        self.permits.close();
-        lock(&self.idle).clear();
-    }
-}
-
-/// A connection that goes back into the pool, also when its user panics.
-struct Borrowed<I: Idle, P> {
-    connection: Option<Connection>,
-    idle: I,
-    /// Given back last: whoever gets it next finds the connection.
-    _permit: P,
-}
-
-/// The connections that are free, or a way to them.
-trait Idle: Deref<Target = Mutex<Vec<Connection>>> {}
-
-impl<I: Deref<Target = Mutex<Vec<Connection>>>> Idle for I {}
-
-impl<I: Idle, P> Borrowed<I, P> {
-    /// One that is free; the permit says that there is one.
-    fn take(idle: I, permit: P) -> Result<Self> {
-        let connection = lock(&idle).pop().ok_or_else(closed)?;
-        Ok(Self { connection: Some(connection), idle, _permit: permit })
-    }
-}
-
-impl<I: Idle, P> Deref for Borrowed<I, P> {
-    type Target = Connection;
-    fn deref(&self) -> &Connection {
-        self.connection.as_ref().expect("taken only when dropped")
-    }
-}
-
-impl<I: Idle, P> Drop for Borrowed<I, P> {
-    fn drop(&mut self) {
-        lock(&self.idle).extend(self.connection.take());
+        for connection in &self.for_look_ups {
+            lock(connection).take();
+        }
+        lock(&self.jobs).take();
+        let ends = std::mem::take(&mut *lock(&self.ends));
+        for end in ends {
+            // Nothing is ever sent: that the other end is gone is the news.
+            let _ = end.await;
+        }
     }
 }
 
 /// What each thread does: whichever is free waits for the next job, the others wait for their turn to do so.
-fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+fn work(connection: Connection, queue: &Mutex<mpsc::Receiver<Job>>) {
     loop {
         let next = lock(queue).recv();
         let Ok(job) = next else { return };
-        job();
+        job(&connection);
     }
+}
+
+/// Numbers threads in the order in which they first ask.
+fn number_of_this_thread() -> usize {
+    static SO_FAR: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = SO_FAR.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -30,7 +30,7 @@ impl Sessions for SqliteStore {
 
     async fn session(&self, cookie: &Hashed<Session>, now: Timestamp) -> Result<Option<SignedIn>> {
         let signed_in = |row: &Row| Ok(SignedIn { user: users::user(row)?, session: session(row)? });
-        self.look_up(|db| Ok(db.one(SESSION, params![cookie, At(now)], signed_in)?)).await
+        self.look_up(|db| Ok(db.one(SESSION, params![cookie, At(now)], signed_in)?))
     }
 
     async fn use_session(&self, cookie: &Hashed<Session>, now: Timestamp, expires: Timestamp) -> Result<()> {
@@ -40,7 +40,7 @@ impl Sessions for SqliteStore {
     }
 
     async fn sessions_of(&self, user: UserId, now: Timestamp) -> Result<Vec<LiveSession>> {
-        self.look_up(|db| Ok(db.all(OF_USER, params![user, At(now)], session)?)).await
+        self.look_up(|db| Ok(db.all(OF_USER, params![user, At(now)], session)?))
     }
 
     async fn end_session(&self, cookie: &Hashed<Session>) -> Result<()> {

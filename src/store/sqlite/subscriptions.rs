@@ -44,7 +44,6 @@ impl Subscriptions for SqliteStore {
                 (Some(_), false) => Found::Several,
             })
         })
-        .await
     }
 
     async fn held_subscription(&self, token: &Hashed<Access>, now: Timestamp) -> Result<Option<Held>> {
@@ -52,7 +51,6 @@ impl Subscriptions for SqliteStore {
             let found = db.all(HELD, params![token, At(now)], held)?;
             Ok(found.into_iter().reduce(Held::and_another))
         })
-        .await
     }
 
     async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {

@@ -31,7 +31,7 @@ impl Throttle for SqliteStore {
     }
 
     async fn see_guess(&self, buckets: &[Bucket], now: Timestamp) -> Result<std::result::Result<(), Empty>> {
-        self.look_up(|db| Ok(throttle::take_all(buckets, &levels(db, buckets)?, now).map(drop))).await
+        self.look_up(|db| Ok(throttle::take_all(buckets, &levels(db, buckets)?, now).map(drop)))
     }
 }
 
