@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use leadgate::model::{Timestamp, time};
 
-use crate::cast::{self, Cast, Subscribed};
+use crate::cast::{self, Cast};
 use crate::data::Data;
 use crate::lead::lead;
 
@@ -17,11 +17,11 @@ pub const NOTICE: Duration = Duration::from_millis(1200);
 /// How many leads came in each millisecond: their ids and those of their deliveries begin with their time.
 const PER_MILLISECOND: usize = 5;
 
-/// Adds `count` leads, each with a delivery that waits for the subscription, due from now on.
-pub fn add(cast: &Cast, to: Subscribed, count: usize) {
+/// Adds leads, each with a delivery due from now on: `count` for each subscription whose receiver is at `url`.
+pub fn add(cast: &Cast, url: &str, count: usize) {
     let insert = match cast.data {
-        Data::Sqlite(_) => on_sqlite(cast, to, count),
-        Data::Postgres(_) => on_postgres(cast, to, count),
+        Data::Sqlite(_) => on_sqlite(url, count),
+        Data::Postgres(_) => on_postgres(url, count),
     };
     cast.data.run(&insert);
     if let Data::Postgres(_) = cast.data {
@@ -30,18 +30,13 @@ pub fn add(cast: &Cast, to: Subscribed, count: usize) {
     }
 }
 
-/// Lets the gateways begin, all at the same moment.
-pub fn release(cast: &Cast, to: Subscribed) {
+/// Lets the gateways begin with what waits for `url`, all at the same moment.
+pub fn release(cast: &Cast, url: &str) {
     let at = millis(time::after(cast::now(), NOTICE));
-    let id = match cast.data {
-        Data::Sqlite(_) => format!("x'{}'", hex::encode(to.id.as_bytes())),
-        Data::Postgres(_) => format!("'{}'", to.id),
-    };
-    cast.data.run(&format!("UPDATE subscriptions SET next_due_at = {at} WHERE id = {id}"));
+    cast.data.run(&format!("UPDATE subscriptions SET next_due_at = {at} WHERE url = '{url}'"));
 }
 
-fn on_postgres(cast: &Cast, to: Subscribed, count: usize) -> String {
-    let (Subscribed { site, id: subscription }, partner) = (to, cast.partner);
+fn on_postgres(url: &str, count: usize) -> String {
     let (now, lead) = (millis(cast::now()), lead(0).to_string());
     let id = format!(
         "(lpad(to_hex({now} - ({count} - n) / {PER_MILLISECOND}), 12, '0') || right(md5(random()::TEXT), 20))::UUID"
@@ -50,8 +45,8 @@ fn on_postgres(cast: &Cast, to: Subscribed, count: usize) -> String {
         "WITH made AS (
              INSERT INTO deliveries
                  (site_uuid, id, subscription_id, partner_id, lead_id, action, changed_at, position, due_at)
-             SELECT '{site}', {id}, '{subscription}', '{partner}', {id}, 'created', {now}, 0, {now}
-             FROM generate_series(1::BIGINT, {count}) n
+             SELECT site_uuid, {id}, id, partner_id, {id}, 'created', {now}, 0, {now}
+             FROM subscriptions, generate_series(1::BIGINT, {count}) n WHERE url = '{url}'
              RETURNING site_uuid, seq, lead_id
          ), leads AS (
              INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
@@ -62,9 +57,7 @@ fn on_postgres(cast: &Cast, to: Subscribed, count: usize) -> String {
     )
 }
 
-fn on_sqlite(cast: &Cast, to: Subscribed, count: usize) -> String {
-    let [site, partner, subscription] =
-        [to.site.as_bytes(), cast.partner.as_bytes(), to.id.as_bytes()].map(hex::encode);
+fn on_sqlite(url: &str, count: usize) -> String {
     let (now, lead) = (millis(cast::now()), lead(0).to_string());
     let id =
         format!("CAST(unhex(printf('%012x', {now} - ({count} - n) / {PER_MILLISECOND})) || randomblob(10) AS BLOB)");
@@ -72,12 +65,14 @@ fn on_sqlite(cast: &Cast, to: Subscribed, count: usize) -> String {
         "BEGIN IMMEDIATE;
          CREATE TEMP TABLE made AS
              WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
-             SELECT n + (SELECT coalesce(max(seq), 0) FROM deliveries) AS seq, {id} AS id, {id} AS lead_id FROM numbers;
+             SELECT row_number() OVER () + (SELECT coalesce(max(seq), 0) FROM deliveries) AS seq, {id} AS id,
+                 {id} AS lead_id, site_uuid, id AS subscription_id, partner_id
+             FROM subscriptions, numbers WHERE url = '{url}';
          INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
-             SELECT x'{site}', lead_id, hex(lead_id), '{lead}', {now}, {now} FROM made;
+             SELECT site_uuid, lead_id, hex(lead_id), '{lead}', {now}, {now} FROM made;
          INSERT INTO deliveries
              (seq, id, site_uuid, subscription_id, partner_id, lead_id, action, changed_at, state, position, due_at)
-             SELECT seq, id, x'{site}', x'{subscription}', x'{partner}', lead_id, 'created', {now}, 'waiting', 0, {now}
+             SELECT seq, id, site_uuid, subscription_id, partner_id, lead_id, 'created', {now}, 'waiting', 0, {now}
              FROM made;
          INSERT INTO delivery_bodies (delivery_seq, body) SELECT seq, CAST('{lead}' AS BLOB) FROM made;
          DROP TABLE made;

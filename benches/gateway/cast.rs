@@ -37,13 +37,6 @@ pub struct Connection {
     pub refresh: String,
 }
 
-/// A subscription of the partner.
-#[derive(Clone, Copy)]
-pub struct Subscribed {
-    pub site: SiteId,
-    pub id: SubscriptionId,
-}
-
 pub struct Cast {
     pub data: Data,
     pub key: String,
@@ -111,17 +104,16 @@ impl Cast {
     }
 
     /// Has the partner's deliveries sent to `url`.
-    pub async fn subscribe(&self, url: &str) -> Subscribed {
-        self.subscribe_to(self.site, url).await
+    pub async fn subscribe(&self, url: &str) {
+        self.subscribe_to(self.site, url).await;
     }
 
     /// Has the partner's deliveries of a site sent to `url`.
-    pub async fn subscribe_to(&self, site: SiteId, url: &str) -> Subscribed {
+    pub async fn subscribe_to(&self, site: SiteId, url: &str) {
         let store = self.store().await;
         let keys = Keyring::parse(&self.key).expect("a generated key");
-        let id = SubscriptionId::random(&OsEntropy);
         let subscription = NewSubscription {
-            id,
+            id: SubscriptionId::random(&OsEntropy),
             site,
             partner: self.partner,
             url: url.parse().expect("a URL"),
@@ -131,7 +123,6 @@ impl Cast {
         };
         store.replace_subscription(subscription).await.expect("a subscription");
         store.close().await;
-        Subscribed { site, id }
     }
 
     async fn store(&self) -> SharedStore {

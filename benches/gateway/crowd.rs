@@ -1,5 +1,7 @@
 //! Many sites, each with a subscription of its own: made by SQL, because so many PUTs would take long.
 
+use std::ops::Range;
+
 use leadgate::model::seal::Keyring;
 use leadgate::model::subscription::secret_context;
 use leadgate::model::{OsEntropy, SiteId, SubscriptionId};
@@ -17,11 +19,11 @@ pub fn site_pattern() -> String {
     format!("00000000-0000-4000-8000-00000{SITE}")
 }
 
-/// Adds so many sites, whose deliveries go to `url`: they are numbered from 0.
-pub fn add(cast: &Cast, sites: usize, url: &str) {
+/// Adds the sites with these numbers, whose deliveries go to `url`.
+pub fn add(cast: &Cast, sites: Range<usize>, url: &str) {
     let keys = Keyring::parse(&cast.key).expect("a generated key");
     let crowd = Crowd { cast, keys, url, now: cast::now().as_millisecond() };
-    let numbers: Vec<_> = (0..sites).collect();
+    let numbers: Vec<_> = sites.collect();
     let statements: String = numbers.chunks(AT_ONCE).map(|numbers| crowd.insert(numbers)).collect();
     cast.data.run(&format!("BEGIN; {statements} COMMIT;"));
     if let Data::Postgres(_) = cast.data {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::cast::Cast;
 use crate::gateway::Nodes;
 use crate::letter::Letter;
 use crate::pace::Pace;
@@ -25,8 +24,8 @@ pub struct Percentiles {
 }
 
 /// Posts leads at this pace, and waits for their deliveries.
-pub async fn at_pace(cast: &Cast, nodes: &Nodes, receiver: &mut Receiver, pace: Pace) -> Times {
-    let posting = pace.send(Letter::creates_lead(cast), nodes.addresses());
+pub async fn at_pace(create: Letter, nodes: &Nodes, receiver: &mut Receiver, pace: Pace) -> Times {
+    let posting = pace.send(create, nodes.addresses());
     let (exchanges, arrivals) = tokio::join!(posting, receiver.take(pace.requests()));
     assert_eq!(arrivals.len(), exchanges.len(), "every lead arrives");
     let (mut since_sent, mut since_accepted) = (Vec::new(), Vec::new());

@@ -9,13 +9,13 @@ use crate::client::client;
 use crate::gateway::Nodes;
 use crate::latency::{Percentiles, percentiles};
 use crate::letter::Letter;
-use crate::pace::Pace;
+use crate::pace::{ONE_SITE, Pace};
 
 /// Logins at once.
 pub const AT_ONCE: usize = 64;
 
 /// How the partner asks meanwhile.
-const PACE: Pace = Pace { per_second: 200, duration: DURATION, first: 0 };
+const PACE: Pace = Pace { per_second: 200, duration: DURATION, first: 0, sites: ONE_SITE };
 const DURATION: Duration = Duration::from_secs(5);
 
 /// How long GET subscription takes at a calm pace.

@@ -25,6 +25,8 @@ pub enum Part {
     Subscriptions,
     /// What others notice of one bad receiver.
     Neighbours,
+    /// What others notice of some dead and some slow ones in a large crowd.
+    Unruly,
     /// A receiver that comes back to its backlog.
     Recovery,
     /// GET subscription, and a handler that returns a constant. Not part of a whole run.

@@ -27,6 +27,8 @@ pub struct Pace {
     pub duration: Duration,
     /// The number of the first request.
     pub first: usize,
+    /// The numbers of the sites that take turns, if the letter has a place for them.
+    pub sites: (usize, usize),
 }
 
 /// When a request was sent, and when its 2xx was there.
@@ -35,6 +37,9 @@ pub struct Exchange {
     pub sent: Instant,
     pub answered: Instant,
 }
+
+/// For letters that go to one site.
+pub const ONE_SITE: (usize, usize) = (0, 1);
 
 impl Pace {
     /// How many requests that are, with those that warm up.
@@ -69,7 +74,9 @@ impl Pace {
             exchanges.push(tokio::task::spawn_local(async move {
                 let now = Instant::now();
                 let sent = if now - due < EXACT { now } else { due };
-                line.ask(letter.numbered(self.first + number).text()).await;
+                let (first_site, end) = self.sites;
+                let site = first_site + number % (end - first_site);
+                line.ask(letter.numbered(self.first + number).sited(site).text()).await;
                 let answered = Instant::now();
                 idle.borrow_mut().push((line, letter));
                 drop(permit);

@@ -1,6 +1,6 @@
 //! What nearly every part begins with: a receiver, and a database in which its subscription is.
 
-use crate::cast::{Cast, Subscribed};
+use crate::cast::Cast;
 use crate::gateway::Nodes;
 use crate::receiver::Receiver;
 use crate::setup::Setup;
@@ -9,14 +9,13 @@ pub struct Scene {
     pub setup: Setup,
     pub cast: Cast,
     pub receiver: Receiver,
-    pub subscribed: Subscribed,
 }
 
 impl Scene {
     pub async fn new(setup: Setup) -> Self {
         let (cast, receiver) = (Cast::new(setup.engine()).await, Receiver::start().await);
-        let subscribed = cast.subscribe(&receiver.url()).await;
-        Self { setup, cast, receiver, subscribed }
+        cast.subscribe(&receiver.url()).await;
+        Self { setup, cast, receiver }
     }
 
     /// Starts its gateways.

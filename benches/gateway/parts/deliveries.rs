@@ -65,9 +65,9 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
 /// seconds of the raw loop.
 async fn deliver(setup: Setup) -> [f64; 7] {
     let mut scene = Scene::new(setup).await;
-    backlog::add(&scene.cast, scene.subscribed, BACKLOG);
+    backlog::add(&scene.cast, &scene.receiver.url(), BACKLOG);
     let nodes = scene.start().await;
-    backlog::release(&scene.cast, scene.subscribed);
+    backlog::release(&scene.cast, &scene.receiver.url());
 
     let before = Spent::by_now(setup, &nodes);
     let rate = per_second(&scene.receiver.times_of(BACKLOG).await);

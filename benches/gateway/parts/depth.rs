@@ -118,7 +118,7 @@ impl Depth {
         self.refill(depth.max(WARM_UP));
         self.scene.cast.data.checkpoint();
         let nodes = self.scene.start().await;
-        backlog::release(&self.scene.cast, self.scene.subscribed);
+        backlog::release(&self.scene.cast, &self.scene.receiver.url());
         self.deliver(WARM_UP).await;
         let (mut rates, mut costs) = (Vec::new(), Vec::new());
         while rates.len() < WINDOWS {
@@ -140,7 +140,7 @@ impl Depth {
     async fn window(&mut self, nodes: &Nodes, depth: usize) -> (f64, f64) {
         if self.waiting < WINDOW {
             self.refill(depth);
-            backlog::release(&self.scene.cast, self.scene.subscribed);
+            backlog::release(&self.scene.cast, &self.scene.receiver.url());
         }
         let before = Spent::by_now(self.scene.setup, nodes);
         let rate = per_second(&self.deliver(WINDOW).await);
@@ -150,7 +150,7 @@ impl Depth {
 
     /// Adds so many that `depth` wait.
     fn refill(&mut self, depth: usize) {
-        backlog::add(&self.scene.cast, self.scene.subscribed, depth - self.waiting);
+        backlog::add(&self.scene.cast, &self.scene.receiver.url(), depth - self.waiting);
         self.waiting = depth;
     }
 

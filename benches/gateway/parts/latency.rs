@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::latency::{self, Percentiles, Times};
-use crate::pace::Pace;
+use crate::letter::Letter;
+use crate::pace::{ONE_SITE, Pace};
 use crate::plot::{Lines, Plot, Scale, Series};
 use crate::report::{Figure, Goal, Report, number};
 use crate::rounds::Rounds;
@@ -79,9 +80,10 @@ async fn curve(setup: Setup) -> (f64, Curve) {
     let (memory, mut curve, mut first) = (nodes.memory(), Vec::new(), 0);
     for per_second in PACES {
         let duration = Duration::from_millis(if per_second <= CALM { 2000 } else { 1000 });
-        let pace = Pace { per_second, duration, first };
+        let pace = Pace { per_second, duration, first, sites: ONE_SITE };
         first += pace.requests();
-        let times = latency::at_pace(&scene.cast, &nodes, &mut scene.receiver, pace).await;
+        let create = Letter::creates_lead(&scene.cast);
+        let times = latency::at_pace(create, &nodes, &mut scene.receiver, pace).await;
         if times.per_second < KEEPS_UP * f64::from(per_second) {
             break;
         }

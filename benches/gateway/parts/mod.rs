@@ -11,6 +11,7 @@ mod neighbours;
 mod order;
 mod recovery;
 mod through;
+mod unruly;
 
 use crate::options::{Options, Part};
 use crate::report::Report;
@@ -41,6 +42,9 @@ pub async fn measure(options: &Options, rounds: &Rounds, report: &mut Report) {
     }
     if options.wants(Part::Neighbours) {
         neighbours::measure(rounds, report).await;
+    }
+    if options.wants(Part::Unruly) {
+        unruly::measure(rounds, report).await;
     }
     if options.wants(Part::Recovery) {
         recovery::measure(rounds, report).await;

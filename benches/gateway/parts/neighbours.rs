@@ -6,7 +6,7 @@ use crate::backlog;
 use crate::conduct::Manner;
 use crate::latency;
 use crate::letter::Letter;
-use crate::pace::Pace;
+use crate::pace::{ONE_SITE, Pace};
 use crate::plot::{Bar, Bars, Colour, Plot};
 use crate::receiver::Receiver;
 use crate::report::{Figure, Goal, Report};
@@ -27,8 +27,8 @@ const ALL: usize = 1_000_000;
 const SOME: usize = 1_000;
 
 /// What the others get, and what the neighbour gets meanwhile.
-const OTHERS: Pace = Pace { per_second: 300, duration: Duration::from_millis(2000), first: 0 };
-const ITS_OWN: Pace = Pace { per_second: 50, duration: Duration::from_millis(2000), first: 1_000_000 };
+const OTHERS: Pace = Pace { per_second: 300, duration: Duration::from_millis(2000), first: 0, sites: ONE_SITE };
+const ITS_OWN: Pace = Pace { per_second: 50, duration: Duration::from_millis(2000), first: 1_000_000, sites: ONE_SITE };
 
 const PROSE: &str = "300 leads per second go to one receiver, and 50 per second, of another site, to its neighbour. The neighbour is as \
                      good as the other; or it hangs (reads and never answers), fails (503 to everything), is slow (each answer takes \
@@ -129,18 +129,18 @@ async fn beside(setup: Setup, neighbour: &Neighbour) -> [f64; 2] {
     let (mut scene, bad) = (Scene::new(setup).await, Receiver::start().await);
     bad.behave(neighbour.manner);
     let site = scene.cast.another_site().await;
-    let subscribed = scene.cast.subscribe_to(site, &bad.url()).await;
+    scene.cast.subscribe_to(site, &bad.url()).await;
     if neighbour.waiting > 0 {
-        backlog::add(&scene.cast, subscribed, neighbour.waiting);
+        backlog::add(&scene.cast, &bad.url(), neighbour.waiting);
     }
     let nodes = scene.start().await;
     if neighbour.waiting > 0 {
-        backlog::release(&scene.cast, subscribed);
+        backlog::release(&scene.cast, &bad.url());
         tokio::time::sleep(backlog::NOTICE).await;
     }
     let create = Letter::creates_lead_on(&site.to_string(), &scene.cast);
     let its_own = ITS_OWN.send(create, nodes.addresses());
-    let others = latency::at_pace(&scene.cast, &nodes, &mut scene.receiver, OTHERS);
+    let others = latency::at_pace(Letter::creates_lead(&scene.cast), &nodes, &mut scene.receiver, OTHERS);
     let (_, times) = tokio::join!(its_own, others);
     [times.since_sent.p50, times.since_sent.p99]
 }

@@ -99,11 +99,11 @@ impl Recovery {
 async fn recover(setup: Setup, waiting: usize) -> Recovery {
     let mut scene = Scene::new(setup).await;
     scene.receiver.behave(Manner::Failing);
-    backlog::add(&scene.cast, scene.subscribed, waiting);
+    backlog::add(&scene.cast, &scene.receiver.url(), waiting);
     let schedule = ["1s"; 50].join(",");
     let settings = [("LEADGATE_DELIVERY_RETRY_SCHEDULE", schedule.as_str())];
     let _nodes = Nodes::start_with(&scene.cast, setup, &settings).await;
-    backlog::release(&scene.cast, scene.subscribed);
+    backlog::release(&scene.cast, &scene.receiver.url());
     tokio::time::sleep(AWAY).await;
     scene.receiver.behave(Manner::Limited(CAPACITY));
     let back = Instant::now();
