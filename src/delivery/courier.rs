@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::attempt::begin;
 use super::driver::lease_time;
 use super::shared::Shared;
-use crate::model::delivery::Leased;
+use crate::model::delivery::{Leased, Space};
 use crate::model::time::after;
 use crate::model::{LeaseToken, SubscriptionId, Timestamp};
 use crate::store::{Courier, Room};
@@ -22,6 +22,12 @@ impl Courier for Hand {
         let lease = LeaseToken::random(&*shared.parts.entropy);
         let until = after(now, lease_time(shared.parts.policy.timeout));
         Some(Box::new(Promised { shared, subscription, number: Some(number), lease, until }))
+    }
+
+    fn space_for(&self, subscription: SubscriptionId) -> Space {
+        let Some(shared) = self.0.upgrade() else { return Space::For(1) };
+        let now = shared.parts.clock.now();
+        shared.board().space_for(subscription, now)
     }
 }
 

@@ -15,6 +15,7 @@ use super::recorder::{Job, PAUSE, Recorder};
 use super::shared::{DriverParts, Shared};
 use super::stats::DeliveryStats;
 use super::vitals;
+use crate::model::delivery::{Failing, LeaseRequest};
 use crate::model::time::after;
 use crate::model::vitals::Vitals;
 use crate::model::{LeaseToken, Timestamp};
@@ -117,7 +118,9 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
     let token = LeaseToken::random(&*shared.parts.entropy);
     let until = after(now, lease_time(shared.parts.policy.timeout));
     let plan = shared.board().plan(now, token, until);
-    let Some(request) = plan else { return Round::Wait(poll) };
+    let Some(request) = plan.map(|plan| LeaseRequest { failing: failing(shared, now), ..plan }) else {
+        return Round::Wait(poll);
+    };
     let batch = match shared.parts.store.lease_due(request.clone()).await {
         Ok(batch) => batch,
         Err(error) => {
@@ -132,6 +135,13 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
     let next = shared.board().accept(batch, &request);
     begin(shared, next.starts);
     if next.lease { Round::Again } else { Round::Wait(due) }
+}
+
+/// What the store may ask about those whose receivers fail.
+fn failing(shared: &Arc<Shared>, now: Timestamp) -> Failing {
+    // The store outlives the driver.
+    let weak = Arc::downgrade(shared);
+    Failing::new(move |id| weak.upgrade()?.board().room_of_sleeper(id, now))
 }
 
 /// How long a lease lasts: an attempt that begins at the last moment still ends under it.

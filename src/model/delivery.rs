@@ -1,12 +1,15 @@
 //! A delivery: one change on its way to one subscription, and every attempt to hand it over.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::seal::Sealed;
 use super::subscription::DestinationUrl;
+use super::time::after;
 use super::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp};
 
 /// The kind of change: `X-Lead-Router-Action`.
@@ -147,10 +150,70 @@ pub struct LeaseRequest {
     pub limit: usize,
     /// How many at most of one subscription …
     pub per_subscription: usize,
-    /// … but of these, which have requests under way or fail, only so many.
+    /// … but of these, which have requests under way, only so many …
     pub busy: HashMap<SubscriptionId, usize>,
+    /// … and of those whose receivers fail, what it says.
+    pub failing: Failing,
     /// Some that were passed over before and have room now: they come first, in this order.
     pub again: Vec<SubscriptionId>,
+}
+
+/// How long a subscription without room stands aside at most: as long as it waits if its holder has died.
+const ASIDE: Duration = Duration::from_secs(10);
+
+impl LeaseRequest {
+    /// Until when a subscription without room stands aside.
+    pub fn aside_until(&self) -> Timestamp {
+        self.until.min(after(self.now, ASIDE))
+    }
+
+    /// How many deliveries of a subscription are wanted.
+    pub fn space_for(&self, subscription: SubscriptionId) -> Space {
+        match self.busy.get(&subscription) {
+            Some(0) => Space::Full,
+            Some(room) => Space::For(*room),
+            None => match self.failing.room_of(subscription) {
+                Some(0) => Space::Down,
+                Some(room) => Space::For(room),
+                None => Space::For(self.per_subscription),
+            },
+        }
+    }
+}
+
+/// How many deliveries of one subscription a driver wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// So many at most.
+    For(usize),
+    /// None: the driver sends it as much as it may. Another driver may have room.
+    Full,
+    /// None: its receiver fails, whoever sends.
+    Down,
+}
+
+/// What a driver knows of receivers that fail. There may be very many of them: so they are not listed, but asked for, when
+/// they are met in line.
+#[derive(Clone, Default)]
+pub struct Failing(Option<Arc<RoomOfFailing>>);
+
+type RoomOfFailing = dyn Fn(SubscriptionId) -> Option<usize> + Send + Sync;
+
+impl Failing {
+    /// `room_of` says of each subscription how many of its deliveries are wanted; `None` if it does not fail.
+    pub fn new(room_of: impl Fn(SubscriptionId) -> Option<usize> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(room_of)))
+    }
+
+    fn room_of(&self, subscription: SubscriptionId) -> Option<usize> {
+        self.0.as_ref().and_then(|room_of| room_of(subscription))
+    }
+}
+
+impl fmt::Debug for Failing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Failing")
+    }
 }
 
 /// Deliveries that were leased, and when to ask again.
@@ -158,11 +221,12 @@ pub struct LeaseRequest {
 pub struct LeaseBatch {
     /// The deliveries; of each lane at most one.
     pub deliveries: Vec<Leased>,
-    /// Subscriptions that were due, but had no room or came too late for it, and that the engine lets stand aside for a
-    /// while (an engine with many holders does not); the holder remembers them, and names them again when they have room.
+    /// Subscriptions that were due, but had no room or came too late for it, and stand aside for a while; the holder remembers
+    /// them, and names them again when they have room. With an engine that many drivers share, these are only those that
+    /// are down, and those that were named again.
     pub passed_over: Vec<SubscriptionId>,
-    /// When the next delivery, of any subscription that was not named as busy with no room, falls due after the
-    /// request's `now`; sooner if many of those stand before it.
+    /// When the next delivery, of any subscription that has space, falls due after the request's `now`; sooner if many
+    /// without stand before it.
     pub next_due: Option<Timestamp>,
 }
 

@@ -4,7 +4,7 @@
 //! A room is asked for inside of the transaction, and filled when that is committed. If it fails, the room is dropped, and so
 //! given back. A process that dies in between has lost nothing: the lease runs out, and the delivery falls due by itself.
 
-use crate::model::delivery::Leased;
+use crate::model::delivery::{Leased, Space};
 use crate::model::{LeaseToken, SubscriptionId, Timestamp};
 
 /// Whoever sends deliveries in this process.
@@ -12,6 +12,10 @@ pub trait Courier: Send + Sync {
     /// Room for one more delivery to the subscription, with a body of so many bytes; `None` if it is to wait in the store.
     /// It must be quick and must not call the store.
     fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>>;
+
+    /// Whether there is space for what falls due of the subscription, and waits in the store. If there is none, the courier need
+    /// not be told: it comes for it as soon as there is. It must be quick and must not call the store.
+    fn space_for(&self, subscription: SubscriptionId) -> Space;
 }
 
 /// Room for one delivery. Who drops it gives it back.

@@ -8,6 +8,7 @@ use std::sync::{Arc, RwLock};
 
 use super::courier::{Courier, Room};
 use crate::model::SubscriptionId;
+use crate::model::delivery::Space;
 
 /// Something was committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,12 @@ impl Signals {
     /// Room for a delivery to the subscription, with a body of so many bytes.
     pub(in crate::store) fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
         self.courier.read().unwrap_or_else(|poisoned| poisoned.into_inner()).as_ref()?.room(subscription, bytes)
+    }
+
+    /// Whether the courier has space for what falls due of the subscription; it has, if there is none.
+    pub(in crate::store) fn space_for(&self, subscription: SubscriptionId) -> Space {
+        let courier = self.courier.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        courier.as_ref().map_or(Space::For(1), |courier| courier.space_for(subscription))
     }
 
     /// Tells every listener.

@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use leadgate::model::delivery::{Attempt, DeliveryFilter, LeaseRequest, Leased, Outcome, Replay, State, Verdict};
+use leadgate::model::delivery::{
+    Attempt, DeliveryFilter, Failing, LeaseRequest, Leased, Outcome, Replay, State, Verdict,
+};
 use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
 use leadgate::model::oauth::Revocation;
 use leadgate::model::throttle::{Bucket, BucketKey, Limit};
@@ -96,7 +98,7 @@ impl HotOperations<'_> {
         assert!(matches!(outcome, LeadOutcome::Done(_)), "{outcome:?}");
     }
 
-    /// Leases, and records every kind of outcome.
+    /// Leases, when all are down and then when they are called, and records every kind of outcome.
     async fn deliver(&self) {
         let request = LeaseRequest {
             now: self.now,
@@ -105,9 +107,13 @@ impl HotOperations<'_> {
             limit: 256,
             per_subscription: 16,
             busy: HashMap::new(),
+            failing: Failing::new(|_| Some(0)),
             again: Vec::new(),
         };
         assert!(!self.store.in_line(self.now, 100).await.unwrap().is_empty(), "a lead was changed");
+        let again = self.store.lease_due(request.clone()).await.unwrap().passed_over;
+        assert!(!again.is_empty(), "a lead was changed");
+        let request = LeaseRequest { failing: Failing::default(), again, ..request };
         let leased = self.store.lease_due(request).await.unwrap().deliveries;
         assert!(!leased.is_empty(), "a lead was changed");
         let verdicts = [

@@ -24,8 +24,10 @@ pub(super) struct Entry {
     pub(super) queued: bool,
     /// Whether the store may have more of it.
     pub(super) more: bool,
-    /// Whether it waits in `passed_over`.
-    pub(super) passed_over: bool,
+    /// Whether something fell due since the store was last asked, of which it did not tell us: see [`super::Board::space_for`].
+    pub(super) expects: bool,
+    /// That the store passed it over: its number among those who wait to be called.
+    pub(super) passed_over: Option<u64>,
 }
 
 pub(super) struct Flight {
@@ -58,8 +60,14 @@ impl Entry {
         !self.ready.is_empty() && self.held_until.is_none()
     }
 
+    /// Whether it has to be looked at for each lease. There may be any number of dead receivers, and most of them hold
+    /// nothing at any time: these sleep.
+    pub(super) fn is_awake(&self) -> bool {
+        self.held() > 0 || self.health != Health::Failing
+    }
+
     /// Whether forgetting it loses nothing but its pace.
     pub(super) fn is_idle(&self) -> bool {
-        self.held() == 0 && !self.more && !self.passed_over && self.health != Health::Failing
+        self.held() == 0 && !self.more && self.passed_over.is_none() && self.health != Health::Failing
     }
 }

@@ -9,6 +9,7 @@ mod drain;
 mod entry;
 mod hosts;
 mod paced;
+mod passed_over;
 mod places;
 mod promises;
 #[cfg(test)]
@@ -24,12 +25,13 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use self::entry::Entry;
 use self::hosts::Hosts;
+use self::passed_over::PassedOver;
 use super::limits::{Health, Limits, Load};
 use super::outcome::Sign;
 use super::pace::Pace;
 use super::recorder::Job;
 use super::stats::DeliveryStats;
-use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Outcome, Verdict};
+use crate::model::delivery::{Failing, LeaseBatch, LeaseRequest, Leased, Outcome, Verdict};
 use crate::model::time::after;
 use crate::model::{LeaseToken, SubscriptionId, Timestamp};
 
@@ -45,6 +47,8 @@ pub(super) struct Board {
     jobs: UnboundedSender<Job>,
     stats: Arc<DeliveryStats>,
     entries: HashMap<SubscriptionId, Entry>,
+    /// Those of the entries that may be awake: all that are, and some that were.
+    awake: HashSet<SubscriptionId>,
     hosts: Hosts,
     load: Load,
     /// Ready deliveries in all.
@@ -60,8 +64,8 @@ pub(super) struct Board {
     sooner: Arc<Notify>,
     /// When something was last done that is done [`NOW_AND_THEN`].
     looked: Timestamp,
-    /// Subscriptions that the store passed over, because they had no room: whoever waits longest is in front.
-    passed_over: VecDeque<SubscriptionId>,
+    /// Subscriptions that the store passed over, because they had no room.
+    passed_over: PassedOver,
     /// Those recalled since the last lease was asked for: what it brings of them may be out of date.
     recalled: HashSet<SubscriptionId>,
     /// Whether the store had more to lease than it was asked for.
@@ -120,6 +124,7 @@ impl Board {
             jobs,
             stats,
             entries: HashMap::new(),
+            awake: HashSet::new(),
             hosts: Hosts::default(),
             load: Load::default(),
             ready: 0,
@@ -129,7 +134,7 @@ impl Board {
             paced: BTreeSet::new(),
             sooner: Arc::default(),
             looked: Timestamp::MIN,
-            passed_over: VecDeque::new(),
+            passed_over: PassedOver::default(),
             recalled: HashSet::new(),
             more: false,
             open: true,
@@ -139,8 +144,8 @@ impl Board {
         }
     }
 
-    /// What to ask the store for; `None` if there is no room. After a request, [`Board::accept`] must follow, if the
-    /// store answers.
+    /// What to ask the store for; `None` if there is no room. The request says nothing yet of those who are asleep. After a
+    /// request, [`Board::accept`] must follow, if the store answers.
     pub fn plan(&mut self, now: Timestamp, lease: LeaseToken, until: Timestamp) -> Option<LeaseRequest> {
         self.recalled.clear();
         if self.limits.free(self.load) == 0 || self.is_behind() || self.bytes >= self.limits.memory {
@@ -158,8 +163,13 @@ impl Board {
         let blocked = self.hosts.blocked(self.limits.per_host());
         let (newcomers, per_subscription) = self.limits.newcomers(self.load, blocked, now_and_then);
         let mut limit = newcomers;
-        let mut busy = HashMap::with_capacity(self.entries.len());
-        for (id, entry) in &self.entries {
+        self.awake.retain(|id| self.entries.get(id).is_some_and(Entry::is_awake));
+        let mut busy = HashMap::with_capacity(self.awake.len());
+        for id in &self.awake {
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.expects = false;
+            }
+            let entry = &self.entries[id];
             let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
             if entry.health == Health::Answering {
                 ahead = ahead.saturating_sub(room);
@@ -172,7 +182,13 @@ impl Board {
             return None;
         }
         let again = self.call_again(&busy);
-        Some(LeaseRequest { now, lease, until, limit, per_subscription, busy, again })
+        Some(LeaseRequest { now, lease, until, limit, per_subscription, busy, failing: Failing::default(), again })
+    }
+
+    /// How much there is room for of a subscription that is asleep; `None` if it is not.
+    pub fn room_of_sleeper(&self, id: SubscriptionId, now: Timestamp) -> Option<usize> {
+        let entry = self.entries.get(&id).filter(|entry| !entry.is_awake())?;
+        Some(self.may_hold(entry, 0, now))
     }
 
     /// Takes in what the store leased for `asked`.
@@ -181,7 +197,8 @@ impl Board {
         let mut room = asked.busy.clone();
         for delivery in std::mem::take(&mut batch.deliveries) {
             let id = delivery.subscription;
-            let left = room.entry(id).or_insert(asked.per_subscription);
+            let asleep = self.entries.contains_key(&id);
+            let left = room.entry(id).or_insert(if asleep { 1 } else { asked.per_subscription });
             *left = left.saturating_sub(1);
             if self.recalled.contains(&id) || !self.open || self.is_crowded_out(&delivery) {
                 self.release(&delivery);
@@ -191,9 +208,9 @@ impl Board {
         }
         self.remember_passed_over(&batch.passed_over, &asked.again);
         for (id, left) in room {
-            // Also those that were asked for nothing: what they have is not known.
+            // Also those that were given no room: what they have is not known.
             if let Some(entry) = self.entries.get_mut(&id) {
-                entry.more = left == 0;
+                entry.more = left == 0 || entry.expects;
             }
             self.forget_if_idle(id);
         }
@@ -207,6 +224,7 @@ impl Board {
     /// delivery's lease runs out.
     pub fn settle(&mut self, seat: &Seat, settled: Option<Settled>, now: Timestamp) -> Next {
         let under_way = self.entries.get(&seat.subscription).map_or(0, |entry| entry.under_way.len());
+        let all_turns_were_taken = self.limits.failing_turns(self.load) == 0;
         let recalled = self.vacate(seat);
         if let Some(Settled { mut outcome, sign }) = settled {
             if recalled {
@@ -222,8 +240,11 @@ impl Board {
         starts.extend(self.begin_in_turn(now, 4));
         let entry = self.entries.get(&seat.subscription);
         let low = entry.is_some_and(|entry| entry.more && self.runs_low(entry, now));
-        // A turn of the failing ones is free, and only the store may know who waits for it.
-        let turn = entry.is_some_and(|entry| entry.health == Health::Failing);
+        // A turn of the failing ones is free, and only the store may know who waits for it: others, if there was none, or this
+        // one. If it pauses, it asks at the end of that.
+        let turn = entry.is_some_and(|entry| {
+            entry.health == Health::Failing && (all_turns_were_taken || entry.held_until.is_none())
+        });
         self.forget_if_idle(seat.subscription);
         Next { starts, lease: self.more || low || turn }
     }
@@ -245,6 +266,8 @@ impl Board {
             }
         });
         self.hold(subscription, None);
+        self.wake(subscription);
+        self.line_up(subscription);
         self.forget_if_idle(subscription);
         self.send(Job::Hasten(subscription));
     }
@@ -255,7 +278,7 @@ impl Board {
         if self.ready == 0 {
             return Vec::new();
         }
-        let ids: Vec<_> = self.turns.iter().chain(self.paced.iter().map(|(_, id)| id)).copied().collect();
+        let ids: Vec<_> = self.awake.iter().copied().collect();
         ids.into_iter().for_each(|id| self.put_back_late(id, now));
         self.begin_in_turn(now, usize::MAX)
     }

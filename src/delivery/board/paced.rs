@@ -37,7 +37,8 @@ impl Board {
                 next.starts.push(start);
             }
             let entry = self.entries.get(&id);
-            next.lease |= entry.is_some_and(|entry| (entry.more || entry.passed_over) && entry.ready.is_empty());
+            next.lease |=
+                entry.is_some_and(|entry| (entry.more || entry.passed_over.is_some()) && entry.ready.is_empty());
             self.forget_if_idle(id);
         }
         next
@@ -73,6 +74,7 @@ impl Board {
             }
             None => self.stand_in_turn(id),
         }
+        self.line_up(id);
     }
 
     /// Frees those that are held until a time that is too far away.

@@ -1,6 +1,5 @@
 //! The board's own moves: what becomes ready, who takes a place, what is put back.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::AbortHandle;
@@ -30,7 +29,13 @@ impl Board {
         self.bytes += delivery.body.len();
         self.hosts.add(host(&delivery));
         self.entries.entry(id).or_default().ready.push_back(delivery);
+        self.wake(id);
         self.stand_in_turn(id);
+    }
+
+    /// From now on it is looked at for each lease, for as long as it is awake.
+    pub(super) fn wake(&mut self, id: SubscriptionId) {
+        self.awake.insert(id);
     }
 
     /// Has a subscription get its turn, if it has something ready and nothing holds it back.
@@ -121,38 +126,6 @@ impl Board {
         flight.is_some_and(|flight| flight.recalled)
     }
 
-    /// Those that were passed over and have room now, whoever waits longest first. Failing ones take turns: only so many
-    /// are called as there are turns.
-    pub(super) fn call_again(&self, room: &HashMap<SubscriptionId, usize>) -> Vec<SubscriptionId> {
-        let mut turns = self.limits.failing_turns(self.load);
-        let mut has_turn = |id| {
-            let fails = self.entries.get(id).is_some_and(|entry| entry.health == Health::Failing);
-            let has_turn = !fails || turns > 0;
-            turns -= usize::from(fails && has_turn);
-            has_turn
-        };
-        let roomy = self.passed_over.iter().filter(|id| room.get(id).is_none_or(|room| *room > 0));
-        roomy.filter(|id| has_turn(id)).copied().collect()
-    }
-
-    /// Takes note of whom the store has passed over; those that were `called` are so no longer.
-    pub(super) fn remember_passed_over(&mut self, passed_over: &[SubscriptionId], called: &[SubscriptionId]) {
-        if !called.is_empty() {
-            for id in called {
-                self.change(*id, |entry| entry.passed_over = false);
-            }
-            let entries = &self.entries;
-            self.passed_over.retain(|id| entries.get(id).is_some_and(|entry| entry.passed_over));
-        }
-        for id in passed_over {
-            let entry = self.entries.entry(*id).or_default();
-            if !std::mem::replace(&mut entry.passed_over, true) {
-                self.passed_over.push_back(*id);
-            }
-        }
-        called.iter().for_each(|id| self.forget_if_idle(*id));
-    }
-
     /// Whether a subscription might be leased something now.
     pub(super) fn has_room(&self, id: &SubscriptionId, now: Timestamp) -> bool {
         let ahead = self.ahead();
@@ -181,6 +154,7 @@ impl Board {
             Verdict::Release => return,
         };
         self.change(id, |entry| entry.health = health);
+        self.line_up(id);
         if verdict == Verdict::Pause {
             self.put_back(id);
         }
@@ -237,6 +211,7 @@ impl Board {
         if self.entries.get(&id).is_some_and(|entry| entry.is_idle() && entry.pace.is_blank()) {
             self.hold(id, None);
             self.entries.remove(&id);
+            self.awake.remove(&id);
         }
     }
 

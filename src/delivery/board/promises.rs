@@ -3,7 +3,7 @@
 use super::entry::Promise;
 use super::{Board, Start};
 use crate::delivery::limits::Health;
-use crate::model::delivery::Leased;
+use crate::model::delivery::{Leased, Space};
 use crate::model::{SubscriptionId, Timestamp};
 
 impl Board {
@@ -20,9 +20,24 @@ impl Board {
         }
         let number = self.next_number();
         self.entries.entry(id).or_default().promised.push(Promise { number, bytes });
+        self.wake(id);
         self.promised += 1;
         self.bytes += bytes;
         Some(number)
+    }
+
+    /// Whether there is space for what falls due and waits in the store. If there is none, it is leased as soon as there is,
+    /// without a signal: by what follows from the end of an attempt, or of a pause.
+    pub fn space_for(&mut self, id: SubscriptionId, now: Timestamp) -> Space {
+        let has_room = self.has_room(&id, now);
+        let Some(entry) = self.entries.get_mut(&id).filter(|_| self.open) else { return Space::For(1) };
+        let space = match entry.health {
+            Health::Failing if entry.held_until.is_some() || !entry.under_way.is_empty() => Space::Down,
+            Health::Unknown | Health::Answering if !has_room && !entry.under_way.is_empty() => Space::Full,
+            _ => return Space::For(1),
+        };
+        (entry.more, entry.expects) = (true, true);
+        space
     }
 
     /// Takes in the delivery to which room was promised, now that it is committed. It begins if it may.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::model::delivery::{Action, Attempt};
+use crate::model::delivery::{Action, Attempt, Space};
 use crate::model::seal::Sealed;
 use crate::model::time::after;
 use crate::model::{DeliveryId, LeadId, PartnerId, SiteId};
@@ -204,6 +204,107 @@ fn failing_subscriptions_are_called_in_turn() {
     assert_eq!(plan(&mut board).again, [all[2]]);
 }
 
+/// A board with two turns for failing ones, on which subscriptions 1 to `count` have failed.
+fn board_with_failing(count: u8) -> Board {
+    let (mut board, _) = board(8);
+    for number in 1..=count {
+        let request = plan(&mut board);
+        let start = board.accept(batch(vec![leased(number, subscription(number))]), &request).starts.remove(0);
+        board.settle(&start.seat, Some(outcome(&start, Verdict::Retry(now()))), now());
+        board.recorded(1);
+    }
+    board
+}
+
+#[test]
+fn those_that_fail_and_hold_nothing_are_not_looked_at_for_a_lease_but_asked_when_they_are_met() {
+    let mut board = board_with_failing(100);
+    let request = plan(&mut board);
+    assert!(request.busy.is_empty());
+    assert_eq!(board.room_of_sleeper(subscription(1), now()), Some(1));
+    assert_eq!(board.room_of_sleeper(subscription(101), now()), None, "nothing is known of it");
+
+    // Both turns are taken.
+    let deliveries = vec![leased(1, subscription(1)), leased(2, subscription(2))];
+    assert_eq!(board.accept(batch(deliveries), &request).starts.len(), 2);
+    assert_eq!(plan(&mut board).busy, HashMap::from([(subscription(1), 0), (subscription(2), 0)]));
+    assert_eq!(board.room_of_sleeper(subscription(1), now()), None, "it is awake");
+    assert_eq!(board.room_of_sleeper(subscription(3), now()), Some(0));
+}
+
+#[test]
+fn a_failing_subscription_that_was_passed_over_is_not_called_while_its_pace_holds_it_back() {
+    let mut board = board_with_failing(2);
+    let request = plan(&mut board);
+    let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+    board.settle(&start.seat, Some(refused(&start, Duration::from_secs(10))), now());
+    let request = plan(&mut board);
+    let passed_over = vec![subscription(1), subscription(2)];
+    board.accept(LeaseBatch { passed_over, ..LeaseBatch::default() }, &request);
+    assert_eq!(plan(&mut board).again, [subscription(2)]);
+
+    let time = after(now(), Duration::from_secs(10));
+    assert!(board.go_on(time).lease);
+    let request = board.plan(time, lease(), after(time, 2 * TIMEOUT)).unwrap();
+    assert_eq!(request.again, [subscription(1), subscription(2)]);
+}
+
+/// Whether an attempt that ends so, and nothing else, has the driver ask the store again.
+fn asks_again(board: &mut Board, start: &Start, settled: Settled) -> bool {
+    board.settle(&start.seat, Some(settled), now()).lease
+}
+
+#[test]
+fn whoever_is_not_told_of_what_falls_due_asks_for_it_when_there_is_space() {
+    let (mut board, _jobs) = board(64);
+    assert_eq!(board.space_for(subscription(1), now()), Space::For(1), "nothing is known of it");
+
+    // Both of its places are taken.
+    let request = plan(&mut board);
+    let deliveries = vec![leased(1, subscription(1)), leased(2, subscription(1))];
+    let starts = board.accept(batch(deliveries), &request).starts;
+    let request = plan(&mut board);
+    board.accept(batch(vec![]), &request);
+    assert_eq!(board.space_for(subscription(1), now()), Space::Full);
+    // The store was asked before that: what it answers is no news.
+    board.accept(batch(vec![]), &request);
+    assert!(asks_again(&mut board, &starts[0], outcome(&starts[0], Verdict::Delivered)));
+    assert_eq!(board.space_for(subscription(1), now()), Space::For(1));
+
+    // It pauses, and asks at the end of that.
+    let refusal = refused(&starts[1], Duration::from_secs(10));
+    board.recorded(1);
+    let request = plan(&mut board);
+    board.accept(batch(vec![]), &request);
+    assert!(!asks_again(&mut board, &starts[1], refusal));
+    assert_eq!(board.space_for(subscription(1), now()), Space::Down);
+    assert!(board.go_on(after(now(), Duration::from_secs(10))).lease);
+    assert_eq!(board.space_for(subscription(1), now()), Space::For(1), "it must be told");
+}
+
+#[test]
+fn the_end_of_a_pause_without_anything_due_asks_for_nothing() {
+    let (mut board, _jobs) = board(64);
+    let request = plan(&mut board);
+    let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+    assert!(!asks_again(&mut board, &start, refused(&start, Duration::from_secs(10))));
+    assert!(!board.go_on(after(now(), Duration::from_secs(10))).lease);
+}
+
+#[test]
+fn one_that_recovers_while_it_waits_to_be_called_needs_no_turn_any_more() {
+    let mut board = board_with_failing(5);
+    let request = plan(&mut board);
+    let mut starts = board.accept(batch((1..=2).map(|n| leased(n, subscription(n))).collect()), &request).starts;
+    let request = plan(&mut board);
+    let passed_over = (1..=5).map(subscription).collect();
+    board.accept(LeaseBatch { passed_over, ..LeaseBatch::default() }, &request);
+    assert_eq!(plan(&mut board).again, [], "no turn is left");
+    let first = starts.remove(0);
+    board.settle(&first.seat, Some(outcome(&first, Verdict::Delivered)), now());
+    assert_eq!(plan(&mut board).again, [subscription(1), subscription(3)]);
+}
+
 #[test]
 fn nothing_is_leased_before_outcomes_are_written_that_the_store_did_not_take() {
     let (mut board, _jobs) = board(64);
@@ -372,7 +473,7 @@ fn what_a_pace_holds_back_goes_on_by_itself_and_does_not_outlive_its_lease() {
             assert!(board.round(after(now(), TIMEOUT + Duration::from_millis(1))).is_empty());
             assert_eq!(recorded(&mut jobs), [(3, Verdict::Release)]);
             assert!(board.go_on(time).starts.is_empty());
-            assert!(board.plan(time, lease(), time).is_some_and(|request| request.busy[&subscription(1)] == 1));
+            assert_eq!(board.room_of_sleeper(subscription(1), time), Some(1));
         } else {
             assert!(board.go_on(after(now(), Duration::from_millis(9999))).starts.is_empty());
             assert_eq!(board.go_on(time).starts.len(), 1);

@@ -19,6 +19,7 @@ use super::locks::IN_USE;
 use super::server::ANSWER;
 use super::statements::{Db, Params, RowResult, params};
 use crate::model::SubscriptionId;
+use crate::model::delivery::Space;
 use crate::store::{Result, Room, Signal, Signals};
 
 /// Between two tellings that there is work.
@@ -65,6 +66,11 @@ impl News {
     /// Room in this process for a delivery to the subscription, with a body of so many bytes.
     pub(super) fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
         self.signals.room(subscription, bytes)
+    }
+
+    /// Whether this process has space for what falls due of the subscription.
+    pub(super) fn space_for(&self, subscription: SubscriptionId) -> Space {
+        self.signals.space_for(subscription)
     }
 
     /// Tells this process what was committed, and has the other nodes told.

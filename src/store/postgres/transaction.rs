@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::news::News;
 use super::statements::Db;
 use crate::model::SubscriptionId;
+use crate::model::delivery::Space;
 use crate::store::courier::Born;
 use crate::store::{Result, Room, Signal, StoreError};
 
@@ -82,6 +83,11 @@ impl Tx {
     /// Room in this process for a delivery to the subscription, with a body of so many bytes.
     pub(super) fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
         self.news.room(subscription, bytes)
+    }
+
+    /// Whether this process has space for what falls due of the subscription. If not, it need not be told.
+    pub(super) fn space_for(&self, subscription: SubscriptionId) -> Space {
+        self.news.space_for(subscription)
     }
 
     /// Has deliveries sent once this is committed. They were written under the leases of their rooms.

@@ -17,7 +17,7 @@ use super::checkpoint::{self, Shortener};
 use super::error::{closed, panicked};
 use super::statements::Statements;
 use crate::model::SubscriptionId;
-use crate::model::delivery::Leased;
+use crate::model::delivery::{Leased, Space};
 use crate::store::courier::Born;
 use crate::store::{Result, Room, Signal, Signals, StoreError};
 
@@ -60,6 +60,11 @@ impl Tx<'_> {
     /// Room in this process for a delivery to the subscription, with a body of so many bytes.
     pub(super) fn room(&self, subscription: SubscriptionId, bytes: usize) -> Option<Box<dyn Room>> {
         self.told.room(subscription, bytes)
+    }
+
+    /// Whether this process has space for what falls due of the subscription. If not, it need not be told.
+    pub(super) fn space_for(&self, subscription: SubscriptionId) -> Space {
+        self.told.space_for(subscription)
     }
 
     /// Has the delivery sent once the job is committed. It was written under the room's lease.

@@ -66,6 +66,7 @@ async fn give_up(store: &SharedStore) {
         limit: 10,
         per_subscription: 10,
         busy: Default::default(),
+        failing: Default::default(),
         again: vec![],
     };
     let leased = store.lease_due(request).await.unwrap().deliveries;

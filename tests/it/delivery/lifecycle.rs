@@ -89,6 +89,7 @@ async fn a_delivery_whose_holder_is_silent_falls_to_another_when_its_lease_runs_
         limit: 10,
         per_subscription: 10,
         busy: Default::default(),
+        failing: Default::default(),
         again: vec![],
     };
     assert_eq!(world.store.lease_due(request).await.unwrap().deliveries.len(), 1);

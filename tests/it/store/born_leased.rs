@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leadgate::model::delivery::{Leased, State, Verdict};
+use leadgate::model::delivery::{Leased, Space, State, Verdict};
 use leadgate::model::{LeaseToken, time};
 use leadgate::store::{Signal, StoreError};
 use serde_json::json;
@@ -12,6 +12,7 @@ use super::courier::TestCourier;
 use super::fixture::{Fixture, engines};
 
 engines!(
+    a_courier_that_has_no_space_need_not_be_told_of_what_waits,
     what_there_is_room_for_is_handed_over_as_if_it_had_been_leased,
     without_room_it_waits_in_the_store,
     its_outcome_is_recorded_and_its_lane_goes_on,
@@ -41,6 +42,18 @@ fn facts(leased: &Leased) -> impl PartialEq + std::fmt::Debug {
     let whose = (leased.site, leased.partner, leased.subscription, leased.lead);
     let what = (leased.id, leased.action, leased.changed, leased.body.clone(), leased.attempts);
     (whose, what, leased.url.as_str().to_owned(), leased.secret.as_bytes().to_vec())
+}
+
+async fn a_courier_that_has_no_space_need_not_be_told_of_what_waits(f: &Fixture) {
+    let (site, _, _) = f.subscribed_site(1).await;
+    let courier = courier(f, 0);
+    f.heard();
+    f.lead(&site, "a@b.com").await;
+    assert_eq!(f.heard(), [Signal::Work]);
+    courier.have_space(Space::Down);
+    f.lead(&site, "b@b.com").await;
+    assert_eq!(f.heard(), []);
+    assert_eq!(f.lease().await.len(), 2);
 }
 
 async fn what_there_is_room_for_is_handed_over_as_if_it_had_been_leased(f: &Fixture) {

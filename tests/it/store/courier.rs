@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use leadgate::model::delivery::Leased;
+use leadgate::model::delivery::{Leased, Space};
 use leadgate::model::{LeaseToken, SubscriptionId, Timestamp};
 use leadgate::store::{Courier, Room, Store};
 
@@ -15,6 +15,8 @@ struct Hands {
     /// Rooms that are free, and the lease that comes with each.
     free: usize,
     lease: Option<(LeaseToken, Timestamp)>,
+    /// The space for what waits in the store, if it is not as usual.
+    space: Option<Space>,
     asked: Vec<(SubscriptionId, usize)>,
     given: Vec<Leased>,
 }
@@ -31,6 +33,11 @@ impl TestCourier {
     pub fn offer(&self, rooms: usize, lease: LeaseToken, until: Timestamp) {
         let mut hands = self.0.lock().unwrap();
         (hands.free, hands.lease) = (rooms, Some((lease, until)));
+    }
+
+    /// From now on there is this space for what waits in the store.
+    pub fn have_space(&self, space: Space) {
+        self.0.lock().unwrap().space = Some(space);
     }
 
     /// There is no room any more.
@@ -63,6 +70,10 @@ impl Courier for Shared {
         let (lease, until) = hands.lease.filter(|_| hands.free > 0)?;
         hands.free -= 1;
         Some(Box::new(TestRoom { courier: self.0.clone(), lease, until, filled: false }))
+    }
+
+    fn space_for(&self, _: SubscriptionId) -> Space {
+        self.0.0.lock().unwrap().space.unwrap_or(Space::For(1))
     }
 }
 

@@ -235,6 +235,7 @@ impl Fixture {
             limit: 1000,
             per_subscription: 1000,
             busy: HashMap::new(),
+            failing: Default::default(),
             again: Vec::new(),
         }
     }

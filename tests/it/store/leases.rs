@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use leadgate::model::delivery::{Action, LeaseRequest, Leased, Verdict};
+use leadgate::model::delivery::{Action, Failing, LeaseRequest, Leased, Verdict};
 use leadgate::model::{LeadId, SubscriptionId, time};
 use serde_json::json;
 
@@ -19,6 +19,7 @@ engines!(
     lanes_do_not_wait_for_each_other,
     the_limits_are_kept,
     a_busy_subscription_gets_only_its_room,
+    those_that_are_down_stand_aside_for_everybody_and_are_served_when_called,
     a_long_backlog_takes_its_turns,
     the_next_due_time_is_that_of_the_next_retry,
     the_next_due_time_skips_those_without_room,
@@ -175,6 +176,34 @@ async fn a_busy_subscription_gets_only_its_room(f: &Fixture) {
     let leased = f.lease_as(LeaseRequest { per_subscription: 5, busy, ..f.request() }).await.deliveries;
     let counts = subscriptions.iter().map(|subscription| count_of(&leased, *subscription));
     assert_eq!(counts.collect::<Vec<_>>(), [0, 3, 5]);
+}
+
+async fn those_that_are_down_stand_aside_for_everybody_and_are_served_when_called(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(4).await;
+    backlog(f, &site, 2).await;
+    let down = |ids: &[SubscriptionId], room| {
+        let ids = ids.to_vec();
+        Failing::new(move |id| ids.contains(&id).then_some(room))
+    };
+    let failing = down(&subscriptions[..3], 0);
+    let batch = f.lease_as(LeaseRequest { failing: failing.clone(), ..f.request() }).await;
+    assert_eq!((batch.deliveries.len(), batch.passed_over.as_slice()), (2, &subscriptions[..3]));
+    assert_eq!(batch.next_due, Some(f.request().until), "they do not count: the first lease may run out");
+    let batch = f.lease_as(f.request()).await;
+    assert!(batch.deliveries.is_empty() && batch.passed_over.is_empty(), "nobody meets them");
+
+    // Two are called, and there is space for one of them, and a limit of one.
+    let again = vec![subscriptions[1], subscriptions[0]];
+    let failing = down(&subscriptions[..3], 1);
+    let batch = f.lease_as(LeaseRequest { failing, again, limit: 1, ..f.request() }).await;
+    assert_eq!(batch.deliveries.iter().map(|leased| leased.subscription).collect::<Vec<_>>(), [subscriptions[1]]);
+    assert_eq!(batch.passed_over, [subscriptions[0]]);
+
+    // It stands in line again; the others come back by themselves.
+    let leased = f.lease().await;
+    assert_eq!((leased.len(), count_of(&leased, subscriptions[1])), (1, 1));
+    f.pass(10);
+    assert_eq!(f.lease().await.len(), 4);
 }
 
 async fn a_long_backlog_takes_its_turns(f: &Fixture) {

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
-use leadgate::model::delivery::LeaseRequest;
+use leadgate::model::delivery::{LeaseRequest, Space, Verdict};
+use leadgate::store::Signal;
 
+use super::courier::TestCourier;
 use super::fixture::Fixture;
 
 #[tokio::test]
@@ -44,4 +46,18 @@ async fn new_work_brings_one_that_stood_aside_back_into_the_line() {
     assert_eq!(f.lease_as(LeaseRequest { busy, ..f.request() }).await.passed_over, subscriptions);
     f.lead(&site, "b@b.com").await;
     assert_eq!(f.lease().await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_only_driver_need_not_be_told_of_what_waits_while_it_has_its_hands_full() {
+    let f = &Fixture::sqlite().await;
+    let (site, _, _) = f.subscribed_site(1).await;
+    let courier = TestCourier::of(&*f.store);
+    for (space, told) in [(Space::Full, vec![]), (Space::For(1), vec![Signal::Work])] {
+        courier.have_space(space);
+        f.heard();
+        f.lead(&site, &format!("{}@b.com", told.len())).await;
+        assert_eq!(f.heard(), told, "{space:?}");
+        f.record(&f.lease().await[0], Verdict::Delivered).await;
+    }
 }

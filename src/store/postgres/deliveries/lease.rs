@@ -4,16 +4,19 @@
 //! end of the line; so a long backlog takes its turns like everybody else. Two indexes lead straight to what is due:
 //! what waits behind a lane's head, or for a subscription that has nothing due, is never looked at.
 //!
+//! One without room here keeps its place, since another node may have room; but if its receiver fails, whoever sends, it stands
+//! aside: any number of dead ones cost a lease nothing. The node that knows it so has it called.
+//!
 //! Several nodes lease at once: each skips what another has in its hands. A subscription that others add to meanwhile
 //! stays in line, to be looked at once more.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use tokio::join;
 use tokio_postgres::Row;
 
 use super::due::{self, DESTINATIONS, LEASE, Wanted};
-use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased};
+use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Space};
 use crate::model::{SiteId, SubscriptionId, Timestamp};
 use crate::store::postgres::locks::{self, Patience};
 use crate::store::postgres::statements::{RowResult, params};
@@ -28,29 +31,45 @@ pub(in crate::store::postgres) const IN_LINE: &str = "SELECT seq, site_uuid, id,
      ORDER BY next_due_at, seq LIMIT $4";
 
 /// Puts those that were served where they now belong in the line: at its end, if more is due; or (`free`) where their first due
-/// time is, or the end of the first lease. Those that somebody is just bringing forward stay where they are.
+/// time is, or the end of the first lease. Those that somebody is just bringing forward stay where they are. Those that were
+/// `named` may have stood aside.
 pub(in crate::store::postgres) const STAND: &str = "UPDATE subscriptions s
      SET next_due_at = CASE WHEN served.free AND (
              SELECT TRUE FROM deliveries d
-             WHERE d.subscription_id = s.id AND d.due_at <= $3 AND coalesce(d.leased_until, 0) <= $3 ORDER BY d.due_at LIMIT 1
+             WHERE d.subscription_id = s.id AND d.due_at <= $4 AND coalesce(d.leased_until, 0) <= $4 ORDER BY d.due_at LIMIT 1
          ) IS NULL
          THEN least(
-             (SELECT min(d.leased_until) FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at <= $3),
-             (SELECT d.due_at FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at > $3 ORDER BY d.due_at LIMIT 1)
+             (SELECT min(d.leased_until) FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at <= $4),
+             (SELECT d.due_at FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at > $4 ORDER BY d.due_at LIMIT 1)
          )
-         ELSE $3 END
+         ELSE $4 END
      FROM (
          SELECT t.site_uuid, t.id, r.free
-         FROM unnest($1::UUID[], $2::BOOLEAN[]) AS r (id, free) JOIN subscriptions t ON t.id = r.id
-         WHERE t.next_due_at <= $3 FOR UPDATE OF t SKIP LOCKED
+         FROM unnest($1::UUID[], $2::BOOLEAN[], $3::BOOLEAN[]) AS r (id, free, named) JOIN subscriptions t ON t.id = r.id
+         WHERE (t.next_due_at <= $4 OR r.named) FOR UPDATE OF t SKIP LOCKED
      ) served
      WHERE s.site_uuid = served.site_uuid AND s.id = served.id";
+
+/// Some of them, wherever they stand.
+pub(in crate::store::postgres) const CALLED: &str = "SELECT seq, site_uuid, id, next_due_at FROM subscriptions
+     WHERE id = ANY($1) AND next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL
+     ORDER BY array_position($1, id)";
+
+/// Has some stand aside, but for those that somebody is just bringing forward.
+pub(in crate::store::postgres) const STAND_ASIDE: &str = "UPDATE subscriptions s SET next_due_at = $3
+     FROM (
+         SELECT t.site_uuid, t.id FROM subscriptions t WHERE t.id = ANY($1) AND t.next_due_at <= $2
+         FOR UPDATE SKIP LOCKED
+     ) aside
+     WHERE s.site_uuid = aside.site_uuid AND s.id = aside.id";
 
 pub(in crate::store::postgres) const NEXT_IN_LINE: &str = "SELECT id, next_due_at FROM subscriptions
      WHERE next_due_at > $1 AND paused_at IS NULL AND removed_at IS NULL ORDER BY next_due_at LIMIT $2";
 
-/// How many subscriptions are looked at in one step.
+/// How many subscriptions are looked at in the first step; and how many times as many in each further one: each costs a round trip,
+/// and those without room keep their places in front.
 const STEP: usize = 64;
+const STRIDE: usize = 8;
 
 /// A subscription in line.
 struct Receiver {
@@ -62,73 +81,112 @@ struct Receiver {
 
 /// Leases what is due, as the request says.
 pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBatch> {
-    let mut leasing = Leasing { tx, request, room: request.busy.clone(), served: Vec::new(), taken: Vec::new() };
-    leasing.walk_the_line().await?;
+    let mut leasing = Leasing {
+        tx,
+        request,
+        seen: HashSet::new(),
+        taken: Vec::new(),
+        served: Vec::new(),
+        down: Vec::new(),
+        too_late: Vec::new(),
+    };
+    let in_line = leasing.begin().await?;
+    leasing.walk_the_line(in_line).await?;
     let next_due = leasing.stand_in_line().await?;
-    // Nobody is passed over: a subscription without room here keeps its place in the line, since another node may have room.
-    Ok(LeaseBatch { next_due, deliveries: leasing.taken, passed_over: Vec::new() })
+    let passed_over = [leasing.down, leasing.too_late].concat();
+    Ok(LeaseBatch { next_due, deliveries: leasing.taken, passed_over })
 }
 
 struct Leasing<'a> {
     tx: &'a Tx,
     request: &'a LeaseRequest,
-    /// What is left of each subscription's room, where that is less than `per_subscription`.
-    room: HashMap<SubscriptionId, usize>,
-    served: Vec<(SiteId, SubscriptionId)>,
+    /// Those that were dealt with: one that is named may stand in line as well.
+    seen: HashSet<SubscriptionId>,
     taken: Vec<Leased>,
+    served: Vec<Wanted>,
+    /// Those that were met in line, and fail.
+    down: Vec<SubscriptionId>,
+    /// Those that are named, and came too late.
+    too_late: Vec<SubscriptionId>,
 }
 
 impl Leasing<'_> {
-    /// Begins, and serves those in line until nothing is left of the limit, or of the line.
-    async fn walk_the_line(&mut self) -> Result<()> {
-        self.tx.make_ready(&[IN_LINE]).await?;
-        let (open, first) = join!(biased; self.tx.open(Durability::Relaxed), self.in_line_behind((Timestamp::MIN, 0)));
+    /// Begins, and serves those that are named. Returns the first in line.
+    async fn begin(&mut self) -> Result<Vec<Receiver>> {
+        self.tx.make_ready(&[IN_LINE, CALLED]).await?;
+        let (open, first, called) = join!(
+            biased;
+            self.tx.open(Durability::Relaxed),
+            self.in_line_behind((Timestamp::MIN, 0), STEP),
+            self.called(),
+        );
         open?;
-        let mut in_line = first?;
+        let (first, called) = (first?, called?);
+        let mut rest = called.as_slice();
+        while !rest.is_empty() && self.taken.len() < self.request.limit {
+            let (wanted, looked_at) = self.wanted(rest);
+            self.serve(wanted).await?;
+            rest = &rest[looked_at..];
+        }
+        self.too_late = rest.iter().map(|receiver| receiver.id).collect();
+        Ok(first)
+    }
+
+    /// Serves those in line until nothing is left of the limit, or of the line.
+    async fn walk_the_line(&mut self, mut in_line: Vec<Receiver>) -> Result<()> {
+        let mut step = STEP;
         while self.taken.len() < self.request.limit {
-            let (wanted, last) = self.wanted(&in_line);
-            self.serve(&wanted).await?;
-            let Some(last) = last else { break };
-            in_line = self.in_line_behind((last.next_due, last.seq)).await?;
+            let (wanted, looked_at) = self.wanted(&in_line);
+            self.serve(wanted).await?;
+            let is_the_end = looked_at == in_line.len() && in_line.len() < step;
+            let Some(last) = in_line[..looked_at].last().filter(|_| !is_the_end) else { break };
+            step = step.saturating_mul(STRIDE);
+            in_line = self.in_line_behind((last.next_due, last.seq), step).await?;
         }
         Ok(())
     }
 
-    async fn in_line_behind(&self, (next_due, seq): (Timestamp, i64)) -> Result<Vec<Receiver>> {
-        let params = params![At(self.request.now), At(next_due), seq, rows(STEP)];
+    async fn in_line_behind(&self, (next_due, seq): (Timestamp, i64), step: usize) -> Result<Vec<Receiver>> {
+        let params = params![At(self.request.now), At(next_due), seq, rows(step)];
         self.tx.all(IN_LINE, params, receiver).await
     }
 
-    /// Those of the line that have room, as far as the request's limit goes if each has enough due; and where to go on
-    /// behind, unless this was the end. Who would get less than there is room for is not among them unless it is the first: those in
-    /// front may have less due, and leave it more.
-    fn wanted<'l>(&self, in_line: &'l [Receiver]) -> (Vec<Wanted>, Option<&'l Receiver>) {
-        let mut left = self.request.limit - self.taken.len();
-        let (mut wanted, mut last) = (Vec::new(), None);
-        for receiver in in_line {
-            let room = self.room_of(receiver.id);
-            if room > left && !wanted.is_empty() {
-                return (wanted, last);
-            }
-            let room = room.min(left);
-            if room > 0 {
-                left -= room;
-                wanted.push(Wanted { site: receiver.site, id: receiver.id, room });
-            }
-            last = Some(receiver);
-            if left == 0 {
-                return (wanted, last);
-            }
+    async fn called(&self) -> Result<Vec<Receiver>> {
+        match self.request.again.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.tx.all(CALLED, params![self.request.again], receiver).await,
         }
-        (wanted, last.filter(|_| in_line.len() == STEP))
     }
 
-    fn room_of(&self, subscription: SubscriptionId) -> usize {
-        self.room.get(&subscription).copied().unwrap_or(self.request.per_subscription)
+    /// The first of these that have room, as far as the request's limit goes if each has enough due; and how many that was looked
+    /// at. Who would get less than there is room for is not among them unless it is the first: those in front may have less due, and
+    /// leave it more.
+    fn wanted(&mut self, receivers: &[Receiver]) -> (Vec<Wanted>, usize) {
+        let mut left = self.request.limit - self.taken.len();
+        let mut wanted = Vec::new();
+        for (looked_at, receiver) in receivers.iter().enumerate() {
+            let space = self.request.space_for(receiver.id);
+            if left == 0 || (!wanted.is_empty() && matches!(space, Space::For(room) if room > left)) {
+                return (wanted, looked_at);
+            }
+            if !self.seen.insert(receiver.id) {
+                continue;
+            }
+            match space {
+                Space::For(0) | Space::Full => {}
+                Space::For(room) => {
+                    let room = room.min(left);
+                    left -= room;
+                    wanted.push(Wanted { site: receiver.site, id: receiver.id, room });
+                }
+                Space::Down => self.down.push(receiver.id),
+            }
+        }
+        (wanted, receivers.len())
     }
 
     /// Leases what these have due. From here on, none of them is set or removed.
-    async fn serve(&mut self, wanted: &[Wanted]) -> Result<()> {
+    async fn serve(&mut self, wanted: Vec<Wanted>) -> Result<()> {
         if wanted.is_empty() {
             return Ok(());
         }
@@ -138,48 +196,63 @@ impl Leasing<'_> {
         let (shared, destinations, due) = join!(
             biased;
             locks::share_sites(tx, &sites),
-            due::destinations(tx, wanted),
-            due::lease(tx, request, wanted),
+            due::destinations(tx, &wanted),
+            due::lease(tx, request, &wanted),
         );
         shared?;
         let destinations = destinations?;
         for due in due? {
             let to = destinations.get(&due.subscription).ok_or_else(|| StoreError::Corrupt("no destination".into()))?;
-            let room = self.room.entry(due.subscription).or_insert(request.per_subscription);
-            *room = room.saturating_sub(1);
             self.taken.push(due.to(to, request));
         }
-        self.served.extend(wanted.iter().map(|wanted| (wanted.site, wanted.id)));
+        self.served.extend(wanted);
         Ok(())
     }
 
-    /// Puts those that were served where they now belong in the line, and commits. It never waits, since it may hold what
+    /// Puts those that were met where they now belong in the line, and commits. It never waits, since it may hold what
     /// others need. Returns when the next falls due.
     async fn stand_in_line(&self) -> Result<Option<Timestamp>> {
-        if self.served.is_empty() {
-            return self.tx.finish(self.next_due()).await;
-        }
-        let sites: Vec<_> = self.served.iter().map(|(site, _)| *site).collect();
-        let free_keys = locks::try_sites(self.tx, &sites).await?;
-        let free: Vec<bool> = sites.iter().map(|site| free_keys.contains(&locks::of_site(*site))).collect();
-        let ids: Vec<_> = self.served.iter().map(|(_, id)| *id).collect();
-        self.tx.make_ready(&[STAND, NEXT_IN_LINE]).await?;
-        let stand = params![ids, free, At(self.request.now)];
+        let free_keys = match self.served.is_empty() {
+            true => HashSet::new(),
+            false => {
+                locks::try_sites(self.tx, &self.served.iter().map(|served| served.site).collect::<Vec<_>>()).await?
+            }
+        };
+        self.tx.make_ready(&[STAND, STAND_ASIDE, NEXT_IN_LINE]).await?;
         let last = async {
-            let (stood, next_due) = join!(biased; self.tx.run(STAND, stand), self.next_due());
-            stood.and(next_due)
+            let (stood, aside, next_due) = join!(biased; self.stand(&free_keys), self.stand_aside(), self.next_due());
+            stood.and(aside).and(next_due)
         };
         self.tx.finish(last).await
     }
 
-    /// When the next of those that have room falls due. Those without are the holder's own: it asks again when it has
-    /// room.
+    async fn stand(&self, free_keys: &HashSet<i64>) -> Result<()> {
+        if self.served.is_empty() {
+            return Ok(());
+        }
+        let is_free = |served: &Wanted| free_keys.contains(&locks::of_site(served.site));
+        let free: Vec<_> = self.served.iter().map(is_free).collect();
+        let named: Vec<_> = self.served.iter().map(|served| self.request.again.contains(&served.id)).collect();
+        let ids: Vec<_> = self.served.iter().map(|served| served.id).collect();
+        self.tx.run(STAND, params![ids, free, named, At(self.request.now)]).await.map(drop)
+    }
+
+    async fn stand_aside(&self) -> Result<()> {
+        if self.down.is_empty() {
+            return Ok(());
+        }
+        let params = params![self.down, At(self.request.now), At(self.request.aside_until())];
+        self.tx.run(STAND_ASIDE, params).await.map(drop)
+    }
+
+    /// When the next of those that have space falls due. Those without are the holder's own: it asks again when it has
+    /// room. Looks at no more than one step of them.
     async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let full = |id: &SubscriptionId| self.request.busy.get(id) == Some(&0);
-        let looked_at = rows(self.request.busy.len().saturating_add(1));
         let read = |row: &Row| Ok((row.try_get::<_, SubscriptionId>("id")?, at(row, "next_due_at")?));
-        let later = self.tx.all(NEXT_IN_LINE, params![At(self.request.now), looked_at], read).await?;
-        Ok(later.into_iter().find(|(id, _)| !full(id)).map(|(_, due)| due))
+        let later = self.tx.all(NEXT_IN_LINE, params![At(self.request.now), rows(STEP)], read).await?;
+        let has_space = |id: &SubscriptionId| matches!(self.request.space_for(*id), Space::For(_));
+        let next = later.iter().find(|(id, _)| has_space(id));
+        Ok(next.or(later.last().filter(|_| later.len() == STEP)).map(|(_, due)| *due))
     }
 }
 

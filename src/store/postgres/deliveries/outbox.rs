@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use super::due::Destination;
 use super::lane::{self, LOOK_AT, Look, Place};
 use super::merge::{self, LastUpdates, Merges};
-use crate::model::delivery::{Action, Leased};
+use crate::model::delivery::{Action, Leased, Space};
 use crate::model::lead::{Lead, LeadCommand, Message};
 use crate::model::seal::Sealed;
 use crate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp};
@@ -145,7 +145,8 @@ impl Outbox {
                 Some(_) if receiver.free => tx.room(subscription, message.body.len()),
                 _ => None,
             };
-            self.due |= due.is_some() && room.is_none();
+            // Where there is no space, another node may have some; unless it fails, whoever sends.
+            self.due |= due.is_some() && room.is_none() && tx.space_for(subscription) != Space::Down;
             let due = room.as_ref().map(|room| room.until()).or(due);
             // Nobody puts it off while the site is shared: what was read holds.
             if let Some(due) = due.filter(|due| receiver.next_due.is_none_or(|next_due| next_due > At(*due))) {

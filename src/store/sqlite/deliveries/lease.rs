@@ -7,15 +7,13 @@
 //! looked at.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Row, params};
 
-use crate::model::delivery::{Action, LeaseBatch, LeaseRequest, Leased};
+use crate::model::delivery::{Action, LeaseBatch, LeaseRequest, Leased, Space};
 use crate::model::seal::Sealed;
 use crate::model::subscription::DestinationUrl;
-use crate::model::time::after;
 use crate::model::{DeliveryId, LeadId, PartnerId, SiteId, SubscriptionId, Timestamp};
 use crate::store::Result;
 use crate::store::sqlite::statements::Statements;
@@ -45,9 +43,6 @@ pub(in crate::store::sqlite) const NEXT_IN_LINE: &str = "SELECT id, next_due_at 
 
 /// How many subscriptions are looked at in one step.
 const STEP: usize = 64;
-
-/// How long a subscription without room stands aside at most: as long as it waits if its holder has died.
-const ASIDE: Duration = Duration::from_secs(10);
 
 /// A subscription in line.
 struct Receiver {
@@ -113,11 +108,7 @@ impl Leasing<'_> {
 
     /// Leases what a subscription has due, as far as there is room, and puts it where it now belongs in the line.
     fn serve(&mut self, receiver: &Receiver) -> Result<()> {
-        if self.is_full(receiver.id) {
-            return self.pass_over(receiver);
-        }
-        let room = self.room.get(&receiver.id).or_else(|| self.request.busy.get(&receiver.id)).copied();
-        let room = room.unwrap_or(self.request.per_subscription);
+        let Some(room) = self.room_of(receiver.id) else { return self.pass_over(receiver) };
         let wanted = room.min(self.request.limit - self.taken.len());
         if wanted == 0 {
             return Ok(());
@@ -144,14 +135,18 @@ impl Leasing<'_> {
         Ok(count)
     }
 
-    /// Whether a subscription had no room from the start.
-    fn is_full(&self, id: SubscriptionId) -> bool {
-        self.request.busy.get(&id) == Some(&0)
+    /// What is left of a subscription's room; `None` if it had none from the start.
+    fn room_of(&self, id: SubscriptionId) -> Option<usize> {
+        self.room.get(&id).copied().or_else(|| match self.request.space_for(id) {
+            Space::For(room) => Some(room),
+            // There is no other driver.
+            Space::Full | Space::Down => None,
+        })
     }
 
     fn pass_over(&mut self, receiver: &Receiver) -> Result<()> {
         self.passed_over.push(receiver.id);
-        self.put(receiver, Some(At(after(self.request.now, ASIDE))))
+        self.put(receiver, Some(At(self.request.aside_until())))
     }
 
     fn put(&self, receiver: &Receiver, next_due: Option<At>) -> Result<()> {
@@ -167,7 +162,7 @@ impl Leasing<'_> {
         let (mut full, mut last) = (0, None);
         while let Some(row) = later.next()? {
             last = Some(at(row, "next_due_at")?);
-            if !self.is_full(row.get("id")?) {
+            if self.room_of(row.get("id")?).is_some() {
                 return Ok(last);
             }
             full += 1;

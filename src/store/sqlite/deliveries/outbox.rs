@@ -4,7 +4,7 @@
 use rusqlite::{Row, params};
 
 use super::{lane, merge};
-use crate::model::delivery::{Action, Leased, State};
+use crate::model::delivery::{Action, Leased, Space, State};
 use crate::model::lead::{Lead, LeadCommand, Message};
 use crate::model::seal::Sealed;
 use crate::model::{DeliveryId, PartnerId, SubscriptionId};
@@ -100,8 +100,8 @@ fn send_to(tx: &Tx, receiver: &Receiver, command: &LeadCommand, lead: &Lead, mes
             let delivery = born(&*room, id, receiver, command, lead, message)?;
             tx.hand_over(room, delivery);
         }
-        (None, Some(_)) => tx.signal(Signal::Work),
-        (None, None) => {}
+        (None, Some(_)) if matches!(tx.space_for(receiver.id), Space::For(_)) => tx.signal(Signal::Work),
+        (None, _) => {}
     }
     Ok(())
 }

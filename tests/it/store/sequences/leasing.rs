@@ -81,6 +81,7 @@ pub async fn lease(world: &mut World, terms: &Terms) -> Same {
         limit: terms.limit,
         per_subscription: terms.per_subscription,
         busy: busy.collect(),
+        failing: Default::default(),
         again: Vec::new(),
     };
     let [sqlite, postgres] = &mut world.engines;
