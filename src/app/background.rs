@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::{Counts, DeliveryStats};
 use crate::domain::Gateway;
 use crate::domain::housekeeping::INTERVAL;
 use crate::domain::links::ResetRequests;
@@ -45,29 +44,6 @@ pub async fn watch(gateway: Arc<Gateway>, metrics: Arc<Metrics>, shutdown: Cance
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = gateway.clock.sleep_until(next) => {}
-        }
-    }
-}
-
-/// Carries the driver's counts over to the metrics page.
-pub async fn mirror(stats: Arc<DeliveryStats>, metrics: Arc<Metrics>, shutdown: CancellationToken) {
-    let mut counts = stats.subscribe();
-    let mut seen = Counts::default();
-    loop {
-        let now = *counts.borrow_and_update();
-        for (outcome, more) in [
-            ("delivered", now.delivered - seen.delivered),
-            ("refused", now.refused - seen.refused),
-            ("retried", now.retried - seen.retried),
-            ("failed", now.failed - seen.failed),
-            ("paused", now.paused - seen.paused),
-        ] {
-            metrics.count_attempts(outcome, more);
-        }
-        seen = now;
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            changed = counts.changed() => if changed.is_err() { return },
         }
     }
 }

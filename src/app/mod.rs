@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::delivery::{self, Driver, DriverParts};
+use crate::delivery::{self, Counts, Driver, DriverParts};
 use crate::domain::guesses::Limits;
 use crate::domain::links::PostOffice;
 use crate::domain::passwords::Passwords;
@@ -137,8 +137,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let witness: Witness = Box::new(move |method, route, answer| counted.count_request(method, route, answer));
     let router = http::router(App::new(gateway.clone(), http_settings(&settings), witness));
     let callers = bounds(&settings, shares.callers);
+    let stats = driver.stats();
     let mut tasks = vec![
-        tokio::spawn(background::mirror(driver.stats(), metrics.clone(), shutdown.clone())),
         tokio::spawn(background::watch(gateway.clone(), metrics.clone(), shutdown.clone())),
         tokio::spawn(background::keep_tidy(gateway.clone(), shutdown.clone())),
         tokio::spawn(driver.run(shutdown.clone())),
@@ -151,11 +151,24 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         if let Ok(address) = listener.local_addr() {
             tracing::info!(%address, "serving metrics");
         }
-        let page = telemetry::page(metrics);
+        let page = telemetry::page(metrics, move |metrics| count_attempts(&stats.now(), metrics));
         let readers = Bounds { all: METRICS_CONNECTIONS, of_one_peer: METRICS_CONNECTIONS, trusted: vec![] };
         tasks.push(tokio::spawn(server::serve(listener, page, readers, clock, shutdown.clone())));
     }
     Ok(Running { address, gateway, shutdown, tasks })
+}
+
+/// Carries the driver's counts over to the metrics page.
+fn count_attempts(counts: &Counts, metrics: &Metrics) {
+    for (outcome, attempts) in [
+        ("delivered", counts.delivered),
+        ("refused", counts.refused),
+        ("retried", counts.retried),
+        ("failed", counts.failed),
+        ("paused", counts.paused),
+    ] {
+        metrics.attempts_so_far(outcome, attempts);
+    }
 }
 
 impl Running {

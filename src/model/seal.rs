@@ -3,7 +3,9 @@
 //! XChaCha20-Poly1305 with a random nonce; the context (whose secret it is) is authenticated, so that a sealed value
 //! moved to another row does not open. The first key writes, all keys read: that is how keys are rotated.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -15,7 +17,7 @@ use super::Entropy;
 const NONCE: usize = 24;
 
 /// A secret as it is stored: nonce and ciphertext.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Sealed(Vec<u8>);
 
 /// No key of the keyring opens it, or it was changed, or it belongs to another context.
@@ -31,6 +33,35 @@ pub struct InvalidKey;
 /// The operator's `secret_key`s: the first seals, every one opens.
 pub struct Keyring {
     keys: Vec<[u8; 32]>,
+    opened: Opened,
+}
+
+/// So many secrets are kept open at most: those of more partners and receivers than are busy at one time. They are short.
+const KEPT_OPEN: usize = 1024;
+
+/// What was opened lately, with its context. Busy receivers, and partners that ask often, need the same secrets again and again,
+/// and to open one takes as long as to sign with it.
+#[derive(Default)]
+struct Opened(RwLock<HashMap<Sealed, Open>>);
+
+struct Open {
+    context: Vec<u8>,
+    secret: Vec<u8>,
+}
+
+impl Opened {
+    fn find(&self, sealed: &Sealed, context: &[u8]) -> Option<Vec<u8>> {
+        let opened = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        opened.get(sealed).filter(|open| open.context == context).map(|open| open.secret.clone())
+    }
+
+    fn keep(&self, sealed: &Sealed, context: &[u8], secret: &[u8]) {
+        let mut opened = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if opened.len() >= KEPT_OPEN {
+            opened.clear();
+        }
+        opened.insert(sealed.clone(), Open { context: context.to_vec(), secret: secret.to_vec() });
+    }
 }
 
 impl Keyring {
@@ -41,7 +72,7 @@ impl Keyring {
             hex::decode_to_slice(part.trim(), &mut key).map_err(|_| InvalidKey)?;
             Ok(key)
         };
-        Ok(Self { keys: text.split(',').map(key).collect::<Result<_, _>>()? })
+        Ok(Self { keys: text.split(',').map(key).collect::<Result<_, _>>()?, opened: Opened::default() })
     }
 
     /// A new key, in the form that [`Keyring::parse`] reads.
@@ -61,7 +92,12 @@ impl Keyring {
 
     /// Decrypts what any of the keys sealed for the same `context`.
     pub fn open(&self, sealed: &Sealed, context: &[u8]) -> Result<Vec<u8>, CannotOpen> {
-        self.keys.iter().find_map(|key| open(key, sealed, context)).ok_or(CannotOpen)
+        if let Some(secret) = self.opened.find(sealed, context) {
+            return Ok(secret);
+        }
+        let secret = self.keys.iter().find_map(|key| open(key, sealed, context)).ok_or(CannotOpen)?;
+        self.opened.keep(sealed, context, &secret);
+        Ok(secret)
     }
 
     /// Whether the first key sealed it: then the others are not needed for it.
@@ -137,6 +173,25 @@ mod tests {
         assert_eq!(other.open(&sealed, b"site a"), Err(CannotOpen));
         assert_eq!(old.open(&Sealed::from_bytes(vec![1, 2, 3]), b"site a"), Err(CannotOpen));
         assert!(old.is_current(&sealed, b"site a") && !both.is_current(&sealed, b"site a"));
+    }
+
+    #[test]
+    fn what_was_opened_before_opens_again_and_only_as_it_was() {
+        let keys = Keyring::parse(&"11".repeat(32)).unwrap();
+        // More than are kept open.
+        let sealed: Vec<_> =
+            (0..2 * KEPT_OPEN).map(|n| keys.seal(&n.to_be_bytes(), &n.to_le_bytes(), &OsEntropy)).collect();
+        for _ in 0..2 {
+            for (n, sealed) in sealed.iter().enumerate() {
+                assert_eq!(keys.open(sealed, &n.to_le_bytes()).unwrap(), n.to_be_bytes());
+                assert_eq!(keys.open(sealed, &n.to_le_bytes()).unwrap(), n.to_be_bytes());
+                assert_eq!(keys.open(sealed, b"another"), Err(CannotOpen));
+            }
+            assert!(keys.opened.0.read().unwrap().len() <= KEPT_OPEN);
+        }
+        let mut changed = sealed[0].as_bytes().to_vec();
+        *changed.last_mut().unwrap() ^= 1;
+        assert_eq!(keys.open(&Sealed::from_bytes(changed), &0_usize.to_le_bytes()), Err(CannotOpen));
     }
 
     #[test]

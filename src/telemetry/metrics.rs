@@ -5,13 +5,14 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, State};
+use axum::extract::MatchedPath;
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -20,6 +21,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+/// The page's format.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -99,9 +103,10 @@ impl Metrics {
         self.oldest_due.set(i64::try_from(waits.as_secs()).unwrap_or(i64::MAX));
     }
 
-    /// Counts attempts to deliver; `outcome` is a fixed word such as `delivered` or `retried`.
-    pub fn count_attempts(&self, outcome: &'static str, attempts: u64) {
-        self.deliveries.get_or_create(&DeliveryLabels { outcome }).inc_by(attempts);
+    /// Takes note that there were so many attempts to deliver since the start; `outcome` is a fixed word such as `delivered` or
+    /// `retried`.
+    pub fn attempts_so_far(&self, outcome: &'static str, attempts: u64) {
+        self.deliveries.get_or_create(&DeliveryLabels { outcome }).inner().fetch_max(attempts, Ordering::Relaxed);
     }
 
     /// The page that Prometheus reads.
@@ -127,19 +132,20 @@ impl Metrics {
 /// The methods that are told apart.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// The metrics page, for an address of its own.
-pub fn page(metrics: Arc<Metrics>) -> Router {
-    Router::new().route("/metrics", get(render)).with_state(metrics)
-}
-
-async fn render(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.render())
+/// The metrics page, for an address of its own. Whenever it is read, `refresh` first carries over what is counted elsewhere.
+pub fn page(metrics: Arc<Metrics>, refresh: impl Fn(&Metrics) + Send + Sync + 'static) -> Router {
+    let refresh = Arc::new(refresh);
+    let page = move || {
+        refresh(&metrics);
+        std::future::ready(([(CONTENT_TYPE, OPEN_METRICS)], metrics.render()))
+    };
+    Router::new().route("/metrics", get(page))
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use axum::extract::Request;
+    use axum::extract::{Request, State};
     use axum::middleware::{Next, from_fn_with_state};
     use tower::ServiceExt;
 
@@ -161,7 +167,7 @@ mod tests {
         for path in ["/rest/a", "/rest/b", "/nowhere"] {
             router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         }
-        metrics.count_attempts("delivered", 1);
+        metrics.attempts_so_far("delivered", 1);
         metrics.oldest_due(Duration::from_millis(75_900));
         let page = metrics.render();
         for line in [

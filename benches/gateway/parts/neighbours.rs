@@ -27,10 +27,10 @@ const ALL: usize = 1_000_000;
 const SOME: usize = 1_000;
 
 /// What the others get, and what the neighbour gets meanwhile.
-const OTHERS: Pace = Pace { per_second: 300, duration: Duration::from_millis(2000), first: 0, sites: ONE_SITE };
+const OTHERS: Pace = Pace { per_second: 500, duration: Duration::from_millis(2000), first: 0, sites: ONE_SITE };
 const ITS_OWN: Pace = Pace { per_second: 50, duration: Duration::from_millis(2000), first: 1_000_000, sites: ONE_SITE };
 
-const PROSE: &str = "300 leads per second go to one receiver, and 50 per second, of another site, to its neighbour. The neighbour is as \
+const PROSE: &str = "500 leads per second go to one receiver, and 50 per second, of another site, to its neighbour. The neighbour is as \
                      good as the other; or it hangs (reads and never answers), fails (503 to everything), is slow (each answer takes \
                      a second), always with 1,000 deliveries waiting for it besides; or it takes 20 ms for each answer and has 30,000 \
                      waiting (with `--full`, a million). The times are those of the others, from request to receiver. The good neighbour \
