@@ -163,12 +163,9 @@ impl Board {
         let blocked = self.hosts.blocked(self.limits.per_host());
         let (newcomers, per_subscription) = self.limits.newcomers(self.load, blocked, now_and_then);
         let mut limit = newcomers;
-        self.awake.retain(|id| self.entries.get(id).is_some_and(Entry::is_awake));
+        self.forget_sleepers();
         let mut busy = HashMap::with_capacity(self.awake.len());
         for id in &self.awake {
-            if let Some(entry) = self.entries.get_mut(id) {
-                entry.expects = false;
-            }
             let entry = &self.entries[id];
             let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
             if entry.health == Health::Answering {
@@ -183,6 +180,16 @@ impl Board {
         }
         let again = self.call_again(&busy);
         Some(LeaseRequest { now, lease, until, limit, per_subscription, busy, failing: Failing::default(), again })
+    }
+
+    /// Keeps only those awake that are, and what they wait for is asked for now.
+    fn forget_sleepers(&mut self) {
+        self.awake.retain(|id| {
+            self.entries.get_mut(id).is_some_and(|entry| {
+                entry.expects = false;
+                entry.is_awake()
+            })
+        });
     }
 
     /// How much there is room for of a subscription that is asleep; `None` if it is not.

@@ -16,6 +16,13 @@ pub(super) struct PassedOver {
     others: BTreeMap<u64, SubscriptionId>,
 }
 
+impl PassedOver {
+    fn remove(&mut self, number: u64) {
+        self.failing.remove(&number);
+        self.others.remove(&number);
+    }
+}
+
 impl Board {
     /// Those that were passed over and have room now.
     pub(super) fn call_again(&self, room: &HashMap<SubscriptionId, usize>) -> Vec<SubscriptionId> {
@@ -44,8 +51,7 @@ impl Board {
         let Some(entry) = self.entries.get(&id) else { return };
         let Some(number) = entry.passed_over else { return };
         let (health, is_held) = (entry.health, entry.held_until.is_some());
-        self.passed_over.failing.remove(&number);
-        self.passed_over.others.remove(&number);
+        self.passed_over.remove(number);
         match health {
             Health::Failing if is_held => None,
             Health::Failing => self.passed_over.failing.insert(number, id),
@@ -56,8 +62,7 @@ impl Board {
     fn forget_passed_over(&mut self, id: SubscriptionId) {
         let number = self.entries.get_mut(&id).and_then(|entry| entry.passed_over.take());
         if let Some(number) = number {
-            self.passed_over.failing.remove(&number);
-            self.passed_over.others.remove(&number);
+            self.passed_over.remove(number);
         }
     }
 }

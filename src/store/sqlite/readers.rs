@@ -80,9 +80,7 @@ impl Readers {
             // A caller that has gone away needs no answer.
             let _ = caller.send(result.unwrap_or_else(|_| Err(panicked())));
         });
-        let jobs = lock(&self.jobs).clone().ok_or_else(closed)?;
-        jobs.send(job).map_err(|_| closed())?;
-        drop(jobs);
+        lock(&self.jobs).as_ref().ok_or_else(closed)?.send(job).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 

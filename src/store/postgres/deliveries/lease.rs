@@ -212,12 +212,8 @@ impl Leasing<'_> {
     /// Puts those that were met where they now belong in the line, and commits. It never waits, since it may hold what
     /// others need. Returns when the next falls due.
     async fn stand_in_line(&self) -> Result<Option<Timestamp>> {
-        let free_keys = match self.served.is_empty() {
-            true => HashSet::new(),
-            false => {
-                locks::try_sites(self.tx, &self.served.iter().map(|served| served.site).collect::<Vec<_>>()).await?
-            }
-        };
+        let sites: Vec<_> = self.served.iter().map(|served| served.site).collect();
+        let free_keys = if sites.is_empty() { HashSet::new() } else { locks::try_sites(self.tx, &sites).await? };
         self.tx.make_ready(&[STAND, STAND_ASIDE, NEXT_IN_LINE]).await?;
         let last = async {
             let (stood, aside, next_due) = join!(biased; self.stand(&free_keys), self.stand_aside(), self.next_due());
