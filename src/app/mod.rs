@@ -19,7 +19,7 @@ use crate::delivery::{self, Counts, Driver, DriverParts};
 use crate::domain::guesses::Limits;
 use crate::domain::links::PostOffice;
 use crate::domain::passwords::Passwords;
-use crate::domain::{Gateway, Policy};
+use crate::domain::{Gateway, KnownSources, Policy};
 use crate::egress::{Client, ClientError, Guard, Mailer, Resolve, tls_config};
 use crate::http::{self, App, HttpSettings, Witness};
 use crate::model::{Clock, Entropy};
@@ -128,8 +128,19 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let (post_office, resets) = settings.mail.clone().map(Mailer::new).map(PostOffice::new).unzip();
     let policy = policy(&settings);
     let vitals = driver.vitals();
-    let gateway =
-        Arc::new(Gateway { store, keys, clock: clock.clone(), entropy, guard, passwords, vitals, post_office, policy });
+    let known_sources = KnownSources::default();
+    let gateway = Arc::new(Gateway {
+        store,
+        keys,
+        clock: clock.clone(),
+        entropy,
+        guard,
+        passwords,
+        known_sources,
+        vitals,
+        post_office,
+        policy,
+    });
 
     let metrics = Metrics::new();
     let shutdown = CancellationToken::new();

@@ -6,7 +6,7 @@ use crate::model::lead::Origin;
 use crate::model::oauth::AccessGrant;
 use crate::model::partner::Slug;
 use crate::model::scope::Scope;
-use crate::model::source::{Source, Username};
+use crate::model::source::{Presumption, Source, Username};
 use crate::model::token::{Access, Plain};
 use crate::model::{GrantId, PartnerId, Scopes, SiteId};
 
@@ -45,6 +45,8 @@ pub struct Sender {
     pub origin: Origin,
     /// Tells this caller's `Idempotency-Key`s from others'.
     pub key_space: String,
+    /// What is still to be looked at, if it was presumed that this caller may: see [`Gateway::presume_source`].
+    pub presumes: Option<Presumption>,
 }
 
 /// A partner that may manage its subscription to one site.
@@ -80,6 +82,7 @@ impl Gateway {
             site,
             origin: Origin { system: access.slug.as_str().to_owned(), partner: Some(access.partner) },
             key_space: format!("partner {}", access.partner),
+            presumes: None,
         })
     }
 
@@ -104,15 +107,27 @@ impl Gateway {
             tracing::info!(source = who, "wrong password of a source");
             return Err(AccessError::WrongCredentials);
         };
-        let site = site.parse().map_err(|_| AccessError::SiteNotFound)?;
-        if !source.reach.includes(site) {
-            return Err(AccessError::SiteNotFound);
-        }
-        Ok(Sender {
-            site,
-            key_space: format!("source {}", source.id),
-            origin: Origin { system: source.username.as_str().to_owned(), partner: None },
-        })
+        self.known_sources.remember(source.clone());
+        sender(source, site).ok_or(AccessError::SiteNotFound)
+    }
+
+    /// Takes it for granted that a source that was admitted before still is. `None` if it would not be as it was then, or is
+    /// not remembered. What it presumes is looked at with the change that it makes; a request that comes to no change must be
+    /// admitted by [`Gateway::admit_source`] before it is answered.
+    pub fn presume_source<'a>(
+        &self,
+        mut candidates: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        site: &str,
+        address: IpAddr,
+    ) -> Option<Sender> {
+        let names = candidates.clone().map(|(name, _)| name);
+        let source = candidates.find_map(|(username, password)| {
+            let source = self.known_sources.named(&username.parse().ok()?)?;
+            is_right(&source, password).then_some(source)
+        })?;
+        let guess = Guess::at_credential(self, Credential::SourcePassword, names, address);
+        let presumes = Presumption { source: source.id, full: guess.buckets() };
+        Some(Sender { presumes: Some(presumes), ..sender(&source, site)? })
     }
 
     async fn bearer(&self, token: &Plain<Access>) -> Result<AccessGrant, AccessError> {
@@ -129,7 +144,7 @@ impl Gateway {
         for (username, password) in candidates {
             let Ok(username) = username.parse::<Username>() else { continue };
             let Some(source) = self.store.source_by_username(&username).await? else { continue };
-            let right = source.password == Plain::received(password).hash();
+            let right = is_right(&source, password);
             named.push((source, right));
             if right {
                 break;
@@ -137,6 +152,21 @@ impl Gateway {
         }
         Ok(named)
     }
+}
+
+fn is_right(source: &Source, password: &str) -> bool {
+    source.password == Plain::received(password).hash()
+}
+
+/// The source as a sender of leads to `site`, if it may send there.
+fn sender(source: &Source, site: &str) -> Option<Sender> {
+    let site = site.parse().ok().filter(|site| source.reach.includes(*site))?;
+    Some(Sender {
+        site,
+        key_space: format!("source {}", source.id),
+        origin: Origin { system: source.username.as_str().to_owned(), partner: None },
+        presumes: None,
+    })
 }
 
 /// Whether a token with these scopes, that is `own` partner's for `own` site, is good for the subscription `asked` for by a

@@ -104,6 +104,11 @@ impl Guess {
         Self { secret: "forgotten password", address, buckets }
     }
 
+    /// Where it would be counted.
+    pub(super) fn buckets(&self) -> Vec<BucketKey> {
+        self.buckets.iter().map(|bucket| bucket.key).collect()
+    }
+
     /// Tells the operator who has to wait; `who` is the account, if there is one of that name.
     pub(super) fn report(&self, throttled: Throttled, who: Option<&str>) -> Throttled {
         tracing::warn!(secret = self.secret, who, address = %self.address, wait = ?throttled.wait, "guesses are throttled");

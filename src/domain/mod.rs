@@ -9,6 +9,7 @@ pub mod guesses;
 mod hashers;
 pub mod health;
 pub mod housekeeping;
+mod known_sources;
 pub mod leads;
 pub mod links;
 pub mod login;
@@ -31,6 +32,7 @@ use crate::model::vitals::Vitals;
 use crate::model::{Clock, Entropy};
 use crate::store::SharedStore;
 
+pub use self::known_sources::KnownSources;
 pub use crate::store::StoreError;
 
 /// Everything that the verbs work with. Time, randomness and the network are parameters.
@@ -48,6 +50,8 @@ pub struct Gateway {
     pub guard: Arc<Guard>,
     /// Checks passwords, a few at a time.
     pub passwords: Passwords,
+    /// Who has sent leads before.
+    pub known_sources: KnownSources,
     /// How the delivery driver does.
     pub vitals: Arc<dyn Vitals>,
     /// Sends mail, if that is set up.

@@ -218,6 +218,7 @@ impl From<LeadError> for ApiError {
             LeadError::LeadNotFound => Self::LeadNotFound,
             LeadError::Invalid(errors) => Self::InvalidFields(errors),
             LeadError::KeyReused => Self::KeyReused,
+            LeadError::NotAdmitted => Self::WrongCredentials,
             LeadError::Store(error) => error.into(),
         }
     }

@@ -1,5 +1,6 @@
 //! A source: HTTP Basic credentials that send leads in.
 
+use super::throttle::BucketKey;
 use super::token::{Credential, Hashed};
 use super::{SiteId, SourceId, Timestamp};
 
@@ -37,8 +38,18 @@ impl Reach {
     }
 }
 
-/// A source's login name.
+/// What was true of a source when it was last admitted, and is taken for granted until its change is made: there, in the same
+/// transaction, it is looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presumption {
+    /// This source is there, and may send to the site of the change. (Nothing else of a source ever changes.)
+    pub source: SourceId,
+    /// None of these buckets of guesses lacks one.
+    pub full: Vec<BucketKey>,
+}
+
+/// A source's login name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Username(String);
 
 /// The text cannot be a user name in HTTP Basic.

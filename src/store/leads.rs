@@ -11,7 +11,7 @@ use crate::model::{LeadId, SiteId};
 pub trait Leads: Send + Sync {
     /// Carries out a command: finds or makes the lead, applies the patch, stores activities, keeps the
     /// `Idempotency-Key`, and adds one delivery for each subscription of the site that is to hear of it. On disk when it
-    /// returns.
+    /// returns. What the command presumes is looked at first, in the same transaction.
     async fn apply_lead_change(&self, command: LeadCommand) -> Result<LeadOutcome>;
 
     /// The lead with this id or alias, and its activities, oldest first.

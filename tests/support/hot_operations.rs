@@ -9,10 +9,13 @@ use leadgate::model::delivery::{
 };
 use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
 use leadgate::model::oauth::Revocation;
+use leadgate::model::source::{Presumption, Reach, Source};
 use leadgate::model::throttle::{Bucket, BucketKey, Limit};
-use leadgate::model::token::{Access, AnyToken, Plain, Refresh, Session};
-use leadgate::model::{ChangeId, Entropy, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
-use leadgate::store::Store;
+use leadgate::model::token::{Access, AnyToken, Credential, Plain, Refresh, Session};
+use leadgate::model::{
+    ChangeId, Entropy, LeadId, LeaseToken, PartnerId, SiteId, SourceId, SubscriptionId, Timestamp, time,
+};
+use leadgate::store::{AddSource, Store};
 use serde_json::{Map, Value, json};
 
 /// How long finished deliveries are kept: the gateway's own default.
@@ -80,6 +83,20 @@ impl HotOperations<'_> {
         fresh
     }
 
+    /// Of a source that may send to this site alone.
+    async fn presumption(&self) -> Presumption {
+        let source = Source {
+            id: SourceId::random(self.entropy),
+            username: LeadId::random(self.entropy).to_string().parse().expect("a user name"),
+            password: Plain::<Credential>::generate(self.entropy).hash(),
+            reach: Reach::Only(vec![self.site]),
+            created: self.now,
+        };
+        let presumption = Presumption { source: source.id, full: vec![BucketKey::new("full", &[])] };
+        assert_eq!(self.store.add_source(source).await.unwrap(), AddSource::Added);
+        presumption
+    }
+
     async fn change(&self, action: LeadAction) {
         let change = ChangeId::at(self.now, self.entropy);
         let command = LeadCommand {
@@ -93,6 +110,7 @@ impl HotOperations<'_> {
                 request: [7; 32],
                 expires: time::after(self.now, Duration::from_secs(60)),
             }),
+            presumes: Some(self.presumption().await),
         };
         let outcome = self.store.apply_lead_change(command).await.unwrap();
         assert!(matches!(outcome, LeadOutcome::Done(_)), "{outcome:?}");

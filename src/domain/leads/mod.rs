@@ -36,6 +36,9 @@ pub enum LeadError {
     /// The `Idempotency-Key` was used with another request.
     #[error("Idempotency-Key was used with another request")]
     KeyReused,
+    /// It was presumed that the caller may ([`Gateway::presume_source`]), and that does not hold: it must be admitted.
+    #[error("the caller is not as it was presumed")]
+    NotAdmitted,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -144,9 +147,11 @@ impl Gateway {
             action,
             idempotency,
             origin: by.origin,
+            presumes: by.presumes,
         };
         match self.store.apply_lead_change(command).await? {
             LeadOutcome::Done(receipt) => Ok(receipt),
+            LeadOutcome::NotAsPresumed => Err(LeadError::NotAdmitted),
             LeadOutcome::NoSuchSite => Err(LeadError::SiteNotFound),
             LeadOutcome::NoSuchLead => Err(LeadError::LeadNotFound),
             LeadOutcome::KeyReused => Err(LeadError::KeyReused),

@@ -24,6 +24,20 @@ pub fn bearer(headers: &HeaderMap) -> Result<Plain<Access>, ApiError> {
     }
 }
 
+/// A source that calls to change the leads of `site` and was admitted before: see
+/// [`presume_source`](crate::domain::Gateway::presume_source).
+pub fn presumed_sender(
+    app: &App,
+    headers: &HeaderMap,
+    ClientAddress(address): ClientAddress,
+    site: &str,
+) -> Option<Sender> {
+    match Credentials::from(headers) {
+        Credentials::Basic(pair) => app.gateway.presume_source(pair.candidates(), site, address),
+        _ => None,
+    }
+}
+
 /// A partner or source that calls for the leads of `site`.
 pub async fn sender(
     app: &App,

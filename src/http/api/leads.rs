@@ -1,9 +1,10 @@
 //! The Incoming Leads API (API.md §4). Bodies of answers stay `{}`, as today; headers say the rest.
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::header::LOCATION;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing;
@@ -38,7 +39,7 @@ pub fn routes() -> Router<App> {
 }
 
 async fn create(State(app): State<App>, Path(site): OnSite, request: Request) -> Result<Response, ApiError> {
-    accept(&app, &site, request, Kind::Ordinary).await
+    by_sender(&app, &site, request, Change::Create(Kind::Ordinary)).await
 }
 
 async fn create_potential_seller(
@@ -46,19 +47,11 @@ async fn create_potential_seller(
     Path(site): OnSite,
     request: Request,
 ) -> Result<Response, ApiError> {
-    accept(&app, &site, request, Kind::PotentialSeller).await
-}
-
-async fn accept(app: &App, site: &str, request: Request, kind: Kind) -> Result<Response, ApiError> {
-    let (caller, received) = receive(app, site, request).await?;
-    let site = caller.site;
-    let lead = json::object(&received.body)?;
-    let receipt = app.gateway.accept_lead(caller, kind, lead, received.posted()?).await?;
-    Ok(done(StatusCode::CREATED, site, receipt))
+    by_sender(&app, &site, request, Change::Create(Kind::PotentialSeller)).await
 }
 
 async fn update(State(app): State<App>, Path((site, lead)): OnLead, request: Request) -> Result<Response, ApiError> {
-    change(&app, &site, &lead, request, Empties::LeftAlone).await
+    by_sender(&app, &site, request, Change::Update(&lead, Empties::LeftAlone)).await
 }
 
 async fn update_and_unset(
@@ -66,14 +59,7 @@ async fn update_and_unset(
     Path((site, lead)): OnLead,
     request: Request,
 ) -> Result<Response, ApiError> {
-    change(&app, &site, &lead, request, Empties::Unset).await
-}
-
-async fn change(app: &App, site: &str, lead: &str, request: Request, empties: Empties) -> Result<Response, ApiError> {
-    let (caller, received) = receive(app, site, request).await?;
-    let site = caller.site;
-    let receipt = app.gateway.update_lead(caller, lead, empties, json::object(&received.body)?).await?;
-    Ok(done(StatusCode::OK, site, receipt))
+    by_sender(&app, &site, request, Change::Update(&lead, Empties::Unset)).await
 }
 
 async fn add_activities(
@@ -81,11 +67,7 @@ async fn add_activities(
     Path((site, lead)): OnLead,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (caller, received) = receive(&app, &site, request).await?;
-    let site = caller.site;
-    let activities = json::list(&received.body)?;
-    let receipt = app.gateway.add_activities(caller, &lead, activities, received.posted()?).await?;
-    Ok(done(StatusCode::CREATED, site, receipt))
+    by_sender(&app, &site, request, Change::AddActivities(&lead)).await
 }
 
 async fn show(
@@ -113,22 +95,68 @@ fn user_json(user: &User) -> Value {
     json!({"id": user.id.to_string(), "name": user.name, "email": user.email.as_str()})
 }
 
-/// A request with a body, whose caller may send leads.
-struct Received {
-    headers: HeaderMap,
-    path: String,
+/// Makes a change for whoever may send leads, and for nobody else: a stranger's body is not even read. A source that was
+/// admitted before is presumed to be so still, which is looked at within the change. Whatever else comes of that is not
+/// answered, but done once more for a caller who was admitted in earnest.
+async fn by_sender(app: &App, site: &str, request: Request, change: Change<'_>) -> Result<Response, ApiError> {
+    let from = ClientAddress::of(&request);
+    let (head, body) = request.into_parts();
+    let admitted = || caller::sender(app, &head.headers, from, site);
+    let Some(presumed) = caller::presumed_sender(app, &head.headers, from, site) else {
+        let caller = admitted().await?;
+        return change.make(app, caller, &Received::read(&head, body).await?).await;
+    };
+    let received = Received::read(&head, body).await;
+    if let Ok(received) = &received
+        && let Ok(done) = change.make(app, presumed, received).await
+    {
+        return Ok(done);
+    }
+    let caller = admitted().await?;
+    change.make(app, caller, &received?).await
+}
+
+/// What is asked for; leads as they are named in the path.
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Create(Kind),
+    Update(&'a str, Empties),
+    AddActivities(&'a str),
+}
+
+impl Change<'_> {
+    async fn make(self, app: &App, caller: Sender, received: &Received<'_>) -> Result<Response, ApiError> {
+        let (site, body) = (caller.site, &received.body);
+        let (status, receipt) = match self {
+            Self::Create(kind) => {
+                let receipt = app.gateway.accept_lead(caller, kind, json::object(body)?, received.posted()?);
+                (StatusCode::CREATED, receipt.await?)
+            }
+            Self::Update(lead, empties) => {
+                let receipt = app.gateway.update_lead(caller, lead, empties, json::object(body)?);
+                (StatusCode::OK, receipt.await?)
+            }
+            Self::AddActivities(lead) => {
+                let receipt = app.gateway.add_activities(caller, lead, json::list(body)?, received.posted()?);
+                (StatusCode::CREATED, receipt.await?)
+            }
+        };
+        Ok(done(status, site, receipt))
+    }
+}
+
+/// A request with a body.
+struct Received<'a> {
+    headers: &'a HeaderMap,
+    path: &'a str,
     body: Bytes,
 }
 
-/// Admits the caller first, so that a stranger's body is not even read.
-async fn receive(app: &App, site: &str, request: Request) -> Result<(Sender, Received), ApiError> {
-    let caller = caller::sender(app, request.headers(), ClientAddress::of(&request), site).await?;
-    let (head, body) = request.into_parts();
-    let body = json::read(body).await?;
-    Ok((caller, Received { headers: head.headers, path: head.uri.path().to_owned(), body }))
-}
+impl<'a> Received<'a> {
+    async fn read(head: &'a Parts, body: Body) -> Result<Self, ApiError> {
+        Ok(Self { headers: &head.headers, path: head.uri.path(), body: json::read(body).await? })
+    }
 
-impl Received {
     fn posted(&self) -> Result<Posted<'_>, ApiError> {
         let key = self.headers.get(IDEMPOTENCY_KEY).map(|value| value.to_str().map_err(|_| ApiError::InvalidKey));
         let key = key.transpose()?;

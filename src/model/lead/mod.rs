@@ -14,6 +14,7 @@ pub use change::{Known, LeadChange, LeadRow, Message};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::source::Presumption;
 use super::{ChangeId, LeadId, PartnerId, SiteId, Timestamp};
 
 /// A lead as it is stored.
@@ -73,6 +74,8 @@ pub struct LeadCommand {
     pub action: LeadAction,
     /// The caller's `Idempotency-Key`, if it sent one.
     pub idempotency: Option<Idempotency>,
+    /// Why the caller may ask for this, as far as nobody has looked yet.
+    pub presumes: Option<Presumption>,
 }
 
 /// What a request does.
@@ -132,6 +135,8 @@ pub struct Idempotency {
 pub enum LeadOutcome {
     /// Done; and what it amounted to.
     Done(LeadReceipt),
+    /// What the command presumes does not hold (any more). Nothing else was decided, and nothing done.
+    NotAsPresumed,
     /// There is no such site.
     NoSuchSite,
     /// There is no such lead on the site.

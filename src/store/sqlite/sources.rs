@@ -6,8 +6,8 @@ use super::sites;
 use super::statements::Statements;
 use super::values::{At, at};
 use super::writer::Tx;
-use crate::model::SiteId;
 use crate::model::source::{Reach, Source, Username};
+use crate::model::{SiteId, SourceId};
 use crate::store::{AddSource, Removed, Result};
 
 /// The source's row, and whether it reaches every site; if not, its sites lie in their own table.
@@ -62,6 +62,14 @@ pub(super) fn all(db: &Connection) -> Result<Vec<Source>> {
 pub(super) fn by_username(db: &Connection, username: &Username) -> Result<Option<Source>> {
     let found = db.one("SELECT * FROM sources WHERE username = ?1", [username], source)?;
     found.map(|row| with_reach(db, row)).transpose()
+}
+
+/// Whether the source is there and may send to the site.
+pub(super) fn may_send(db: &Connection, source: SourceId, site: SiteId) -> Result<bool> {
+    let sql = "SELECT 1 FROM sources s WHERE id = ?1 AND (all_sites OR EXISTS (
+             SELECT 1 FROM source_sites o WHERE o.source_id = s.id AND o.site_uuid = ?2
+         ))";
+    Ok(db.any(sql, params![source, site])?)
 }
 
 pub(super) fn remove(tx: &Tx, username: &Username) -> Result<Removed> {

@@ -9,7 +9,7 @@ use super::values::{At, at};
 use super::writer::Durability::Relaxed;
 use super::writer::Tx;
 use crate::model::Timestamp;
-use crate::model::throttle::{self, Bucket, Empty, Level};
+use crate::model::throttle::{self, Bucket, BucketKey, Empty, Level};
 use crate::store::{Result, Throttle};
 
 pub(super) const LEVEL: &str = "SELECT full_at FROM guess_buckets WHERE key = ?1";
@@ -41,6 +41,16 @@ fn levels(db: &Connection, buckets: &[Bucket]) -> Result<Vec<Level>> {
         levels.extend(db.one(LEVEL, params![key], |row| Ok(Level { key: *key, full: at(row, "full_at")? }))?);
     }
     Ok(levels)
+}
+
+/// Whether none of these lacks a guess.
+pub(super) fn are_full(db: &Connection, buckets: &[BucketKey], now: Timestamp) -> Result<bool> {
+    for key in buckets {
+        if db.one(LEVEL, params![key], |row| at(row, "full_at"))?.is_some_and(|full| full > now) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn keep(tx: &Tx, levels: &[Level]) -> Result<()> {

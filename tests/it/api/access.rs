@@ -17,6 +17,7 @@ on_every_engine!(
     the_leads_api_takes_a_token_or_a_source_and_names_both_when_it_gets_neither,
     a_source_for_named_sites_reaches_no_other,
     removing_a_source_or_a_partner_ends_its_access_at_once,
+    a_source_that_was_removed_hears_nothing_but_that_whatever_it_sends,
     an_unknown_path_is_a_page_for_people_and_json_for_programs,
     oauth_118_browsers_are_told_to_stay_with_https_where_the_gateway_is_reached_by_it,
 );
@@ -117,6 +118,34 @@ async fn removing_a_source_or_a_partner_ends_its_access_at_once() {
     assert_eq!(answer(gate.get(&cast.rest("/users")).basic_auth(username, Some(password))).await.status, 401);
     gate.store.remove_partner(&cast.partner.partner.slug, gate.now()).await.unwrap();
     assert_eq!(answer(gate.get(&cast.rest("/users")).bearer_auth(&cast.token)).await.status, 401);
+}
+
+async fn a_source_that_was_removed_hears_nothing_but_that_whatever_it_sends() {
+    let gate = Gate::start().await;
+    let cast = gate.cast().await;
+    let (username, password) = &cast.source;
+    let too_large = format!(r#"{{"first_name": "{}"}}"#, "x".repeat(1024 * 1024));
+    let bodies = [r#"{"source": "test", "first_name": "Ann"}"#, "{", "{}", r#"{"id": 1}"#, &too_large];
+    let answers = async |password: &str| {
+        let mut answers = Vec::new();
+        for body in bodies {
+            let request = gate.request(reqwest::Method::POST, &cast.rest("/leads"));
+            let request = request.basic_auth(username, Some(password)).body(body.to_owned());
+            answers.push(answer(request).await.status);
+        }
+        answers
+    };
+    // The second time it is known already.
+    for _ in 0..2 {
+        assert_eq!(answers(password).await, [201, 400, 422, 422, 413]);
+    }
+    gate.store.remove_source(&username.parse().unwrap()).await.unwrap();
+    assert_eq!(answers(password).await, [401; 5]);
+    // Nor is it heard once somebody else has its name.
+    let (_, other) = gate.source(username, Reach::All).await;
+    assert_eq!(answers(&other).await, [201, 400, 422, 422, 413]);
+    assert_eq!(answers(password).await, [401; 5]);
+    assert_eq!(answers(&other).await, [429; 5], "ten passwords were wrong");
 }
 
 async fn an_unknown_path_is_a_page_for_people_and_json_for_programs() {

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use leadgate::model::throttle::Limit;
+use reqwest::Method;
 
 use crate::harness::{Answer, Cast, Gate, answer, on_every_engine};
 
 on_every_engine!(
     who_is_wrong_too_often_waits_whether_right_or_not,
     a_stranger_elsewhere_stops_no_source_and_what_is_right_is_not_counted,
+    a_source_that_has_sent_leads_before_is_throttled_like_any_other,
 );
 
 const HERE: &str = "192.0.2.1";
@@ -66,4 +68,24 @@ async fn a_stranger_elsewhere_stops_no_source_and_what_is_right_is_not_counted()
     for _ in 0..8 {
         assert_eq!(call(&gate, &cast, HERE, username, password).await.status, 200);
     }
+}
+
+async fn a_source_that_has_sent_leads_before_is_throttled_like_any_other() {
+    let (gate, cast) = gate().await;
+    let (username, password) = &cast.source;
+    let post = async |password: &str, body: &'static str| {
+        let request = gate.request(Method::POST, &cast.rest("/leads")).header("x-forwarded-for", HERE);
+        answer(request.basic_auth(username, Some(password)).body(body)).await.status
+    };
+    let (good, bad) = (r#"{"source": "test", "first_name": "Ann"}"#, "{");
+    for _ in 0..2 {
+        assert_eq!((post(password, good).await, post(password, bad).await), (201, 400));
+        // A wrong guess takes nothing from who is right.
+        assert_eq!(post("wrong", good).await, 401);
+        assert_eq!((post(password, good).await, post(password, bad).await), (201, 400));
+    }
+    assert_eq!(post("wrong", bad).await, 401);
+    assert_eq!((post(password, good).await, post(password, bad).await), (429, 429));
+    gate.clock.advance(Duration::from_secs(60));
+    assert_eq!((post(password, good).await, post(password, bad).await), (201, 400));
 }

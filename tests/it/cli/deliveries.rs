@@ -52,7 +52,10 @@ async fn send_lead(store: &SharedStore, site: SiteId, name: &str) {
     let action = LeadAction::Upsert { given: None, fresh, patch, activities: vec![] };
     let origin = Origin { system: "crm".into(), partner: None };
     let change = ChangeId::at(now(), &OsEntropy);
-    store.apply_lead_change(LeadCommand { site, origin, change, now: now(), action, idempotency: None }).await.unwrap();
+    store
+        .apply_lead_change(LeadCommand { site, origin, change, now: now(), action, idempotency: None, presumes: None })
+        .await
+        .unwrap();
 }
 
 /// Records one attempt that answered rubbish, and that it was the last.

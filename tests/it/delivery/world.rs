@@ -217,6 +217,7 @@ impl World {
             now: self.clock.now(),
             action,
             idempotency: None,
+            presumes: None,
         };
         match self.store.apply_lead_change(command).await.unwrap() {
             LeadOutcome::Done(receipt) => receipt.lead,

@@ -187,6 +187,7 @@ impl Fixture {
             now,
             action,
             idempotency: None,
+            presumes: None,
         }
     }
 

@@ -1,10 +1,14 @@
 //! Leads: created, found, updated, left alone.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use leadgate::model::lead::{
     Effect, Fields, Idempotency, Lead, LeadAction, LeadCommand, LeadOutcome, LeadReceipt, Patch,
 };
-use leadgate::model::{LeadId, SiteId, Timestamp};
+use leadgate::model::source::{Presumption, Reach};
+use leadgate::model::throttle::{Bucket, BucketKey, Limit};
+use leadgate::model::{LeadId, SiteId, SourceId, Timestamp};
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, activity, engines, object, patch};
@@ -23,6 +27,9 @@ engines!(
     values_for_absent_fields_leave_present_ones_alone,
     activities_are_kept_in_order_and_once,
     there_is_no_lead_without_its_site,
+    what_is_presumed_is_looked_at_before_anything_is_done,
+    those_who_presume_too_much_stop_nobody_beside_them,
+    a_source_is_presumed_to_send_to_its_own_sites_alone,
     leads_of_one_site_are_unknown_to_another,
     an_idempotency_key_repeats_its_answer_and_has_one_effect,
     an_idempotency_key_is_for_one_request,
@@ -188,6 +195,80 @@ async fn there_is_no_lead_without_its_site(f: &Fixture) {
     }
 }
 
+/// A source, and two buckets of its guesses.
+async fn source(f: &Fixture, username: &str, reach: Reach) -> Presumption {
+    let source = make::source(&f.entropy, f.now(), username, reach);
+    f.store.add_source(source.clone()).await.unwrap();
+    let full = vec![BucketKey::new("account", &[username.as_bytes()]), BucketKey::new("address", &[])];
+    Presumption { source: source.id, full }
+}
+
+fn presuming(presumed: &Presumption, command: LeadCommand) -> LeadCommand {
+    LeadCommand { presumes: Some(presumed.clone()), ..command }
+}
+
+async fn guess_wrong(f: &Fixture, key: BucketKey) {
+    let limit = Limit::new(10, Duration::from_secs(600)).unwrap();
+    f.store.take_guess(&[Bucket { key, limit }], f.now()).await.unwrap().unwrap();
+}
+
+async fn what_is_presumed_is_looked_at_before_anything_is_done(f: &Fixture) {
+    let (site, _, _) = f.subscribed_site(1).await;
+    let presumed = source(f, "portal", Reach::All).await;
+    let post =
+        |city| presuming(&presumed, with_key(f.upsert(site.id, None, json!({"city": city})), city, 1, Timestamp::MAX));
+    let outcome = async |command| f.store.apply_lead_change(command).await.unwrap();
+    assert_eq!(f.apply(post("Hilo")).await.effect, Effect::Created);
+    for key in presumed.full.clone() {
+        guess_wrong(f, key).await;
+        assert_eq!(outcome(post("Kona")).await, LeadOutcome::NotAsPresumed);
+        // It is said of a request that was answered before, and of a site that is not there.
+        assert_eq!(outcome(post("Hilo")).await, LeadOutcome::NotAsPresumed);
+        assert_eq!(
+            outcome(LeadCommand { site: SiteId::random(&f.entropy), ..post("Kona") }).await,
+            LeadOutcome::NotAsPresumed
+        );
+        f.pass(60);
+    }
+    assert_eq!(f.deliveries().await.len(), 1);
+    assert_eq!(f.apply(post("Kona")).await.effect, Effect::Created, "and its key was not kept");
+    f.store.remove_source(&"portal".parse().unwrap()).await.unwrap();
+    assert_eq!(outcome(post("Lihue")).await, LeadOutcome::NotAsPresumed);
+    // One who comes after it, with its name, is somebody else.
+    let other = source(f, "portal", Reach::All).await;
+    assert_eq!(outcome(post("Lihue")).await, LeadOutcome::NotAsPresumed);
+    assert_eq!(f.apply(presuming(&other, post("Lihue"))).await.effect, Effect::Created);
+}
+
+async fn those_who_presume_too_much_stop_nobody_beside_them(f: &Fixture) {
+    let site = f.site("www.site.com").await;
+    let (good, throttled) = (source(f, "good", Reach::All).await, source(f, "throttled", Reach::All).await);
+    let gone = Presumption { source: SourceId::random(&f.entropy), ..good.clone() };
+    guess_wrong(f, throttled.full[0]).await;
+    let who = [Some(&good), Some(&throttled), None, Some(&gone)];
+    let commands = who.iter().cycle().take(40).enumerate().map(|(n, who)| {
+        let command = f.upsert(site.id, None, json!({"email": format!("{n}@b.com")}));
+        LeadCommand { presumes: who.cloned(), ..command }
+    });
+    let outcomes = join_all(commands.map(|command| f.store.apply_lead_change(command))).await;
+    for (n, outcome) in outcomes.into_iter().enumerate() {
+        assert_eq!(outcome.unwrap() == LeadOutcome::NotAsPresumed, n % 2 == 1, "{n}");
+    }
+}
+
+async fn a_source_is_presumed_to_send_to_its_own_sites_alone(f: &Fixture) {
+    let (own, other) = (f.site("www.site.com").await, f.site("other.com").await);
+    let narrow = source(f, "narrow", Reach::Only(vec![own.id])).await;
+    let post = |site| presuming(&narrow, f.upsert(site, None, json!({"city": "Hilo"})));
+    let to_both = [own.id, other.id].map(|site| f.store.apply_lead_change(post(site)));
+    let outcomes: Vec<_> = join_all(to_both).await.into_iter().map(Result::unwrap).collect();
+    assert!(matches!(outcomes[0], LeadOutcome::Done(_)), "{outcomes:?}");
+    assert_eq!(outcomes[1], LeadOutcome::NotAsPresumed);
+    // With the site its reach is gone, also if a site comes back that is called the same.
+    f.store.remove_site(own.id, f.now()).await.unwrap();
+    assert_eq!(f.store.apply_lead_change(post(own.id)).await.unwrap(), LeadOutcome::NotAsPresumed);
+}
+
 async fn leads_of_one_site_are_unknown_to_another(f: &Fixture) {
     let (site, other) = (f.site("www.site.com").await, f.site("other.com").await);
     let lead = f.lead(&site, "a@b.com").await;
@@ -229,7 +310,7 @@ async fn an_idempotency_key_is_for_one_request(f: &Fixture) {
 
 async fn an_idempotency_key_is_free_again_when_it_expires(f: &Fixture) {
     let site = f.site("www.site.com").await;
-    let expires = f.now() + std::time::Duration::from_secs(10);
+    let expires = f.now() + Duration::from_secs(10);
     let first = f.apply(with_key(f.upsert(site.id, None, json!({"city": "Hilo"})), "k", 1, expires)).await;
     f.pass(10);
     let second = f.apply(with_key(f.upsert(site.id, None, json!({"city": "Kona"})), "k", 2, Timestamp::MAX)).await;

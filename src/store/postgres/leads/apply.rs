@@ -63,6 +63,9 @@ impl Case<'_> {
         if !self.seen.taken {
             return Decided::NotNow;
         }
+        if !self.seen.as_presumed {
+            return Decided::Outcome(LeadOutcome::NotAsPresumed);
+        }
         let Some(site) = &self.seen.site else { return Decided::Outcome(LeadOutcome::NoSuchSite) };
         if let (Some(key), Some((request, receipt))) = (&self.command.idempotency, self.seen.kept) {
             return Decided::Outcome(key.answer(request, receipt));

@@ -1,5 +1,6 @@
 //! Group commit: whatever lead commands have queued up while the last commits were on their way go into one transaction.
-//! A lone caller waits for nobody; many share one fsync, and one set of statements.
+//! A lone caller waits for nobody; many share one fsync, and one set of statements. While one group is under way, another
+//! begins only if it is as large: so few callers make two groups of half of them, and not many of one or two.
 //!
 //! A group waits for no lock. A command whose lead somebody else has, on another node, is carried out alone, and so are
 //! those of a group that failed: what one caller does costs the others no more than that.
@@ -98,7 +99,8 @@ struct Dispatcher {
 
 struct UnderWay {
     keys: Vec<i64>,
-    is_group: bool,
+    /// How many commands it has, if it is a group.
+    group: Option<usize>,
 }
 
 impl Dispatcher {
@@ -148,26 +150,29 @@ impl Dispatcher {
     }
 
     fn begin(&mut self) {
-        while self.count(true) < GROUPS {
+        while self.may_begin() {
             let group = self.take_group();
             if group.is_empty() {
                 break;
             }
             let keys = group.iter().flat_map(|waiting| &waiting.keys).copied().collect();
+            let size = Some(group.len());
             let task = self.tasks.spawn(carry_out(self.database.clone(), group));
-            self.under_way.insert(task.id(), UnderWay { keys, is_group: true });
+            self.under_way.insert(task.id(), UnderWay { keys, group: size });
         }
-        while self.count(false) < ALONE
+        while self.under_way.values().filter(|task| task.group.is_none()).count() < ALONE
             && let Some(one) = self.contested.pop_front()
         {
             let keys = one.keys.clone();
             let task = self.tasks.spawn(carry_out_alone(self.database.clone(), one));
-            self.under_way.insert(task.id(), UnderWay { keys, is_group: false });
+            self.under_way.insert(task.id(), UnderWay { keys, group: None });
         }
     }
 
-    fn count(&self, groups: bool) -> usize {
-        self.under_way.values().filter(|task| task.is_group == groups).count()
+    /// Whether a group may begin with what waits.
+    fn may_begin(&self) -> bool {
+        let mut under_way = self.under_way.values().filter_map(|task| task.group);
+        under_way.clone().count() < GROUPS && under_way.all(|size| size <= self.waiting.len())
     }
 
     /// The commands that go next; those with a key in common go one after another, in the order in which they came.

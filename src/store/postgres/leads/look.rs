@@ -9,7 +9,8 @@ use tokio_postgres::types::FromSql;
 use crate::model::lead::{LeadCommand, LeadReceipt};
 use crate::model::seal::Sealed;
 use crate::model::site::Site;
-use crate::model::{LeadId, PartnerId, SiteId, SubscriptionId};
+use crate::model::throttle::BucketKey;
+use crate::model::{LeadId, PartnerId, SiteId, SourceId, SubscriptionId};
 use crate::store::postgres::deliveries::outbox::Receiver;
 use crate::store::postgres::locks::{self, Patience};
 use crate::store::postgres::sites;
@@ -20,8 +21,10 @@ use crate::store::{Result, StoreError};
 
 /// What is known of each command (`$2` to `$6`): its site, with those who are to hear of its leads; the lead that it names, by
 /// its id or an alias of it, or else by its e-mail; and what its `Idempotency-Key` stands for. `$1` are the sites, each
-/// once, and `$7` is the latest of the times: one is free that may be sent something and has nothing else due. One
-/// statement, because each costs the server and the gateway a system call or two.
+/// once, and `$7` is the latest of the times: one is free that may be sent something and has nothing else due. And what is
+/// left of what they presume: which of the sources `$8` may send to which of the sites `$9`, by their places; and those of the
+/// buckets `$10` that lack a guess.
+/// One statement, because each costs the server and the gateway a system call or two.
 ///
 /// Old data, and later changes of addresses, can leave several leads with one e-mail: the oldest is meant. It is asked for
 /// by its hash, because that is what the index holds.
@@ -44,8 +47,16 @@ pub(in crate::store::postgres) const LOOK: &str = "WITH known_site AS MATERIALIZ
              FROM subscriptions s JOIN partners p ON p.id = s.partner_id
              WHERE s.site_uuid = asked.site_uuid AND s.removed_at IS NULL
          ) receivers
+     ), presumed AS MATERIALIZED (
+         SELECT ARRAY(
+                    SELECT pair.place FROM unnest($8::UUID[], $9::UUID[]) WITH ORDINALITY AS pair (source, site, place)
+                    WHERE (SELECT s.all_sites OR EXISTS (
+                               SELECT FROM source_sites o WHERE o.source_id = s.id AND o.site_uuid = pair.site
+                           ) FROM sources s WHERE s.id = pair.source)
+                ) AS may_send,
+                ARRAY(SELECT key FROM guess_buckets WHERE key = ANY($10) AND full_at > $7) AS wanting
      )
-     SELECT site.*, named.id AS by_id, CASE WHEN named.id IS NULL THEN (
+     SELECT presumed.*, site.*, named.id AS by_id, CASE WHEN named.id IS NULL THEN (
                 SELECT l.id FROM leads l
                 WHERE l.site_uuid = command.site_uuid AND l.email_key IS NOT NULL
                   AND sha256(l.email_key) = sha256(command.email) AND l.email_key = command.email
@@ -53,6 +64,7 @@ pub(in crate::store::postgres) const LOOK: &str = "WITH known_site AS MATERIALIZ
             ) END AS by_email, kept.request, kept.lead_id, kept.effect
      FROM unnest($2::UUID[], $3::UUID[], $4::BYTEA[], $5::TEXT[], $6::BIGINT[])
          WITH ORDINALITY AS command (site_uuid, id, email, key, now, place)
+     CROSS JOIN presumed
      LEFT JOIN known_site site USING (site_uuid)
      CROSS JOIN LATERAL (
          SELECT coalesce(
@@ -90,6 +102,8 @@ impl Named {
 pub(super) struct Seen {
     /// Whether its locks are ours. What is known of the others can change at any time.
     pub(super) taken: bool,
+    /// Whether what it presumes holds.
+    pub(super) as_presumed: bool,
     /// Its site, if that is there.
     pub(super) site: Option<Site>,
     /// Who hears of the site's leads, in the order of their subscriptions.
@@ -138,8 +152,56 @@ async fn look(tx: &Tx, sites: &[SiteId], commands: &[&LeadCommand]) -> Result<Ve
     let keys: Vec<_> = commands.iter().map(|command| Some(command.idempotency.as_ref()?.key.as_str())).collect();
     let times: Vec<_> = commands.iter().map(|command| At(command.now)).collect();
     let latest = commands.iter().map(|command| At(command.now)).max();
-    let seen = tx.all(LOOK, params![sites, site_of, ids, emails, keys, times, latest], seen).await?;
+    let presumed = Presumed::of(commands);
+    let (sources, sent_to): (Vec<_>, Vec<_>) = presumed.pairs.iter().copied().unzip();
+    let mut upheld = None;
+    let mut each = commands.iter();
+    let read = |row: &Row| {
+        if upheld.is_none() {
+            upheld = Some(presumed.upheld(row)?);
+        }
+        let as_presumed = each.next().zip(upheld.as_ref()).is_some_and(|(command, upheld)| upheld.holds(command));
+        seen(row, as_presumed)
+    };
+    let params = params![sites, site_of, ids, emails, keys, times, latest, sources, sent_to, presumed.buckets];
+    let seen = tx.all(LOOK, params, read).await?;
     seen.into_iter().map(|(seen, kept)| Ok(Seen { kept: kept.map(Kept::receipt).transpose()?, ..seen })).collect()
+}
+
+/// What commands presume, each thing once.
+struct Presumed<'a> {
+    pairs: Vec<(SourceId, SiteId)>,
+    buckets: Vec<&'a BucketKey>,
+}
+
+/// What of it holds.
+struct Upheld {
+    may_send: Vec<(SourceId, SiteId)>,
+    wanting: Vec<BucketKey>,
+}
+
+impl<'a> Presumed<'a> {
+    fn of(commands: &[&'a LeadCommand]) -> Self {
+        let presumed = || commands.iter().filter_map(|command| Some((command.presumes.as_ref()?, command.site)));
+        let pairs: HashSet<_> = presumed().map(|(presumed, site)| (presumed.source, site)).collect();
+        let buckets: HashSet<_> = presumed().flat_map(|(presumed, _)| &presumed.full).collect();
+        Self { pairs: pairs.into_iter().collect(), buckets: buckets.into_iter().collect() }
+    }
+
+    fn upheld(&self, row: &Row) -> RowResult<Upheld> {
+        let places = row.try_get::<_, Vec<i64>>("may_send")?.into_iter();
+        let pair = |place: i64| self.pairs.get(usize::try_from(place).ok()?.checked_sub(1)?).copied();
+        Ok(Upheld { may_send: places.filter_map(pair).collect(), wanting: row.try_get("wanting")? })
+    }
+}
+
+impl Upheld {
+    fn holds(&self, command: &LeadCommand) -> bool {
+        command.presumes.as_ref().is_none_or(|presumed| {
+            let is_full = |bucket| !self.wanting.contains(bucket);
+            self.may_send.contains(&(presumed.source, command.site)) && presumed.full.iter().all(is_full)
+        })
+    }
 }
 
 /// An `Idempotency-Key`'s row, as it is.
@@ -158,7 +220,7 @@ impl Kept {
     }
 }
 
-fn seen(row: &Row) -> RowResult<(Seen, Option<Kept>)> {
+fn seen(row: &Row, as_presumed: bool) -> RowResult<(Seen, Option<Kept>)> {
     let site = match row.try_get::<_, Option<SiteId>>("site_uuid")? {
         Some(_) => Some(sites::site(row)?),
         None => None,
@@ -172,7 +234,7 @@ fn seen(row: &Row) -> RowResult<(Seen, Option<Kept>)> {
         Some(request) => Some(Kept { request, lead: row.try_get("lead_id")?, effect: row.try_get("effect")? }),
         None => None,
     };
-    Ok((Seen { taken: false, site, receivers: receivers(row)?, named, kept: None }, kept))
+    Ok((Seen { taken: false, as_presumed, site, receivers: receivers(row)?, named, kept: None }, kept))
 }
 
 fn receivers(row: &Row) -> RowResult<Vec<Receiver>> {

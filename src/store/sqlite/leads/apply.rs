@@ -3,13 +3,19 @@
 use super::rows;
 use crate::model::SiteId;
 use crate::model::lead::{Known, Lead, LeadAction, LeadChange, LeadCommand, LeadOutcome, LeadRow};
+use crate::model::source::Presumption;
 use crate::store::Result;
 use crate::store::sqlite::deliveries::outbox;
-use crate::store::sqlite::sites;
 use crate::store::sqlite::writer::Tx;
+use crate::store::sqlite::{sites, sources, throttle};
 
 /// Carries out a command; see [`crate::store::Leads::apply_lead_change`].
 pub(super) fn apply(tx: &Tx, command: &LeadCommand) -> Result<LeadOutcome> {
+    if let Some(presumed) = &command.presumes
+        && !holds(tx, presumed, command)?
+    {
+        return Ok(LeadOutcome::NotAsPresumed);
+    }
     let Some(site) = sites::find(tx, command.site)? else { return Ok(LeadOutcome::NoSuchSite) };
     if let Some(key) = &command.idempotency
         && let Some((request, receipt)) = rows::key(tx, command.site, &key.key, command.now)?
@@ -24,6 +30,10 @@ pub(super) fn apply(tx: &Tx, command: &LeadCommand) -> Result<LeadOutcome> {
         Ok(change) => write(tx, command, change),
         Err(refusal) => Ok(refusal),
     }
+}
+
+fn holds(tx: &Tx, presumed: &Presumption, command: &LeadCommand) -> Result<bool> {
+    Ok(sources::may_send(tx, presumed.source, command.site)? && throttle::are_full(tx, &presumed.full, command.now)?)
 }
 
 /// The lead that the id or else the e-mail names.

@@ -8,7 +8,7 @@ use leadgate::model::person::{PasswordHash, User};
 use leadgate::model::site::Site;
 use leadgate::model::source::Reach;
 use leadgate::model::token::{Credential, PasswordLink, Plain};
-use leadgate::store::{AddUser, NewPartner};
+use leadgate::store::{AddSource, AddUser, NewPartner};
 use proptest::prelude::*;
 
 use super::world::{DOMAINS, EMAILS, SLUGS, Same, World, pick};
@@ -214,13 +214,17 @@ async fn add_partner(world: &mut World, slug: usize, echo: bool, merge_updates: 
     Ok(())
 }
 
-async fn add_source(world: &World, username: usize, sites: Option<&[usize]>) -> Same {
+async fn add_source(world: &mut World, username: usize, sites: Option<&[usize]>) -> Same {
     let reach = match sites {
         Some(sites) => Reach::Only(sites.iter().map(|site| world.sites[*site].id).collect()),
         None => Reach::All,
     };
     let source = make::source(&world.entropy, world.now, USERNAMES[username], reach);
-    world.both(async |store| store.add_source(source.clone()).await).await.map(drop)
+    let added = world.both(async |store| store.add_source(source.clone()).await).await?;
+    if added == AddSource::Added {
+        world.sources.push(source.id);
+    }
+    Ok(())
 }
 
 fn hash(password: usize) -> PasswordHash {

@@ -20,11 +20,10 @@ pub enum Step {
 }
 
 pub fn steps() -> impl Strategy<Value = Step> {
-    let buckets = || prop::sample::subsequence((0..BUCKETS.len()).collect::<Vec<_>>(), 0..=BUCKETS.len());
     prop_oneof![
-        4 => buckets().prop_map(|buckets| Step::Take { buckets }),
-        1 => buckets().prop_map(|buckets| Step::GiveBack { buckets }),
-        1 => buckets().prop_map(|buckets| Step::See { buckets }),
+        4 => some().prop_map(|buckets| Step::Take { buckets }),
+        1 => some().prop_map(|buckets| Step::GiveBack { buckets }),
+        1 => some().prop_map(|buckets| Step::See { buckets }),
         1 => (0..50_u64).prop_map(|seconds| Step::Wait { seconds }),
     ]
 }
@@ -60,6 +59,16 @@ pub async fn look(world: &World) -> Same {
         world.both(async |store| store.see_guess(&buckets, world.now).await).await.map(drop)?;
     }
     Ok(())
+}
+
+/// The keys of buckets of the pool.
+pub fn keys(buckets: &[usize]) -> Vec<BucketKey> {
+    these(buckets).iter().map(|bucket| bucket.key).collect()
+}
+
+/// Some of the pool.
+pub fn some() -> impl Strategy<Value = Vec<usize>> {
+    prop::sample::subsequence((0..BUCKETS.len()).collect::<Vec<_>>(), 0..=BUCKETS.len())
 }
 
 fn these(buckets: &[usize]) -> Vec<Bucket> {

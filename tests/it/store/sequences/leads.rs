@@ -3,12 +3,13 @@
 use std::fmt;
 
 use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
+use leadgate::model::source::Presumption;
 use leadgate::model::{ChangeId, LeadId};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::leasing;
 use super::world::{DOMAINS, SLUGS, Same, World, often_the_first, pick_late};
+use super::{guesses, leasing};
 use crate::store::fixture::activity;
 
 /// How long a key lives, in seconds.
@@ -24,6 +25,7 @@ pub struct Step {
     fields: Vec<Field>,
     activities: Vec<u8>,
     key: Option<Key>,
+    presumes: Option<Presumes>,
     rooms: Option<Rooms>,
 }
 
@@ -56,6 +58,13 @@ struct Key {
     request: u8,
 }
 
+/// A source, and buckets.
+#[derive(Debug, Clone)]
+struct Presumes {
+    source: usize,
+    full: Vec<usize>,
+}
+
 /// What the driver has room for meanwhile, and how long its lease lasts.
 #[derive(Debug, Clone)]
 struct Rooms {
@@ -72,6 +81,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         1 => lead().prop_map(|lead| Action::AddActivities { lead }),
     ];
     let key = (0..2_u8, 0..2_u8).prop_map(|(key, request)| Key { key, request });
+    let presumes = (0..3_usize, guesses::some()).prop_map(|(source, full)| Presumes { source, full });
     let seconds = prop::sample::select(vec![1, 60, 600]);
     let rooms = (1..3_usize, seconds).prop_map(|(count, seconds)| Rooms { count, seconds });
     (
@@ -81,15 +91,17 @@ pub fn steps() -> impl Strategy<Value = Step> {
         prop::collection::vec(fields(), 0..4),
         prop::collection::vec(0..3_u8, 0..3),
         prop::option::weighted(0.2, key),
+        prop::option::weighted(0.3, presumes),
         prop::option::weighted(0.5, rooms),
     )
-        .prop_map(|(site, origin, action, fields, activities, key, rooms)| Step {
+        .prop_map(|(site, origin, action, fields, activities, key, presumes, rooms)| Step {
             site,
             origin,
             action,
             fields,
             activities,
             key,
+            presumes,
             rooms,
         })
 }
@@ -141,8 +153,12 @@ impl Step {
             request: [key.request; 32],
             expires: world.after(KEY_LIFE),
         });
+        let presumes = self.presumes.as_ref().and_then(|presumes| {
+            let source = pick_late(&world.sources, presumes.source)?;
+            Some(Presumption { source, full: guesses::keys(&presumes.full) })
+        });
         let (site, now) = (world.sites[self.site].id, world.now);
-        LeadCommand { site, origin, change: ChangeId::at(now, &world.entropy), now, action, idempotency }
+        LeadCommand { site, origin, change: ChangeId::at(now, &world.entropy), now, action, idempotency, presumes }
     }
 
     fn patch(&self) -> Patch {

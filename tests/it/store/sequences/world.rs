@@ -10,7 +10,7 @@ use leadgate::model::person::{Email, User};
 use leadgate::model::session::NewSession;
 use leadgate::model::site::Site;
 use leadgate::model::token::{Access, Hashed, PasswordLink, Refresh};
-use leadgate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SubscriptionId, Timestamp, time};
+use leadgate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId, SourceId, SubscriptionId, Timestamp, time};
 use leadgate::store::{self, Signal, Store};
 use proptest::prelude::*;
 
@@ -88,6 +88,8 @@ pub struct World {
     pub users: Vec<User>,
     pub sites: Vec<Site>,
     pub partners: Vec<Partner>,
+    /// All that were ever added.
+    pub sources: Vec<SourceId>,
     pub sessions: Vec<NewSession>,
     /// Links with which passwords are set.
     pub links: Vec<Hashed<PasswordLink>>,
@@ -120,6 +122,7 @@ impl World {
             sites: DOMAINS.iter().zip(1..).map(site).collect(),
             partners: SLUGS.iter().map(|slug| make::partner(&entropy, now, slug)).collect(),
             entropy,
+            sources: Vec::new(),
             sessions: Vec::new(),
             links: Vec::new(),
             codes: Vec::new(),
