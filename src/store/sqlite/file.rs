@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -15,6 +15,9 @@ use crate::store::OpenError;
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to wait before a lock is tried again for which SQLite does not wait.
+const TRY_AGAIN: Duration = Duration::from_millis(5);
 
 /// The shortest file that can be a database, in bytes.
 const SHORTEST_PAGE: u64 = 512;
@@ -170,6 +173,20 @@ impl Location {
             _ => error.to_string(),
         };
         OpenError::NotWritable { path: self.shown.clone(), cause }
+    }
+}
+
+/// Has changes written to a log beside the file (WAL). A file that has no log yet must be had alone for that, and SQLite does
+/// not wait for it as it does for other locks, because two who do could wait for each other: so it is tried again.
+pub(super) fn keep_a_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connection.execute_batch("PRAGMA journal_mode = WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
+                std::thread::sleep(TRY_AGAIN);
+            }
+            done => return done,
+        }
     }
 }
 

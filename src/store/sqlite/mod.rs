@@ -154,9 +154,9 @@ fn connect_or_create(location: &Location) -> std::result::Result<(Connection, Co
 
 /// Sets up the write connection and brings the schema up to date.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<Vec<String>> {
+    file::keep_a_wal(connection)?;
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
+        "PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA temp_store = MEMORY;
