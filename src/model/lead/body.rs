@@ -1,5 +1,6 @@
 //! The JSON that a lead becomes: for the receiver of a change (API.md §5), and for one who asks (§4).
 
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use super::{Activity, Lead};
@@ -10,23 +11,45 @@ pub const ENVELOPE: [&str; 6] = ["action", "id", "site_uuid", "site_domain", "so
 
 /// Body of `created`: every field that the lead has, and its activities.
 pub fn created_body(site: &Site, lead: &Lead, system: &str, activities: &[Activity]) -> Vec<u8> {
-    let mut body = envelope("created", site, lead, system);
-    for (name, value) in lead.fields.as_json() {
-        body.entry(name.clone()).or_insert_with(|| value.clone());
-    }
-    body.insert("activities".into(), activities_json(activities));
-    to_bytes(&body)
+    let activities = activities.iter().map(|activity| &activity.0).collect::<Vec<_>>();
+    write("created", site, lead, system, lead.fields.as_json(), Some(&activities))
 }
 
 /// Body of `updated`: the changed fields alone.
 pub fn updated_body(site: &Site, lead: &Lead, system: &str, changed: &Map<String, Value>) -> Vec<u8> {
-    let mut body = envelope("updated", site, lead, system);
-    for (name, value) in changed {
-        if !ENVELOPE.contains(&name.as_str()) {
-            body.insert(name.clone(), value.clone());
+    write("updated", site, lead, system, changed, None)
+}
+
+/// What every body begins with, and then these fields: written as they stand, because most leads are written once and read
+/// by nobody here.
+fn write(
+    action: &str,
+    site: &Site,
+    lead: &Lead,
+    system: &str,
+    fields: &Map<String, Value>,
+    activities: Option<&[&Map<String, Value>]>,
+) -> Vec<u8> {
+    let source = lead.fields.text("source").unwrap_or_default();
+    let mut bytes = Vec::with_capacity(1024);
+    let mut serializer = serde_json::Serializer::new(&mut bytes);
+    let written = serializer.serialize_map(None).and_then(|mut body| {
+        body.serialize_entry("action", action)?;
+        body.serialize_entry("id", &lead.id.to_string())?;
+        body.serialize_entry("site_uuid", &site.id.to_string())?;
+        body.serialize_entry("site_domain", site.domain.as_str())?;
+        body.serialize_entry("source", source)?;
+        body.serialize_entry("source_system", system)?;
+        for (name, value) in fields.iter().filter(|(name, _)| *name != "source" && !ENVELOPE.contains(&name.as_str())) {
+            body.serialize_entry(name, value)?;
         }
-    }
-    to_bytes(&body)
+        if let Some(activities) = activities {
+            body.serialize_entry("activities", activities)?;
+        }
+        body.end()
+    });
+    written.expect("JSON values are always JSON, and memory takes what is written");
+    bytes
 }
 
 /// The lead as `GET` shows it.
@@ -40,21 +63,6 @@ pub fn lead_json(lead: &Lead, activities: &[Activity]) -> Value {
     Value::Object(body)
 }
 
-fn envelope(action: &str, site: &Site, lead: &Lead, system: &str) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("action".into(), action.into());
-    body.insert("id".into(), lead.id.to_string().into());
-    body.insert("site_uuid".into(), site.id.to_string().into());
-    body.insert("site_domain".into(), site.domain.as_str().into());
-    body.insert("source".into(), lead.fields.text("source").unwrap_or_default().into());
-    body.insert("source_system".into(), system.into());
-    body
-}
-
 fn activities_json(activities: &[Activity]) -> Value {
     activities.iter().map(|activity| Value::Object(activity.0.clone())).collect()
-}
-
-fn to_bytes(body: &Map<String, Value>) -> Vec<u8> {
-    serde_json::to_vec(body).expect("a JSON map is always JSON")
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Activity, Effect, Fields, Idempotency, Lead, LeadAction, LeadCommand, LeadOutcome, LeadReceipt, MAX_ACTIVITIES,
@@ -35,8 +35,8 @@ pub struct LeadChange {
     pub alias: Option<LeadId>,
     /// Activities that it did not have.
     pub activities: Vec<Activity>,
-    /// What the site's subscriptions are sent.
-    pub message: Option<Message>,
+    /// What the site's subscriptions hear of it: [`LeadCommand::message`].
+    pub news: Option<News>,
     /// What the caller is told.
     pub receipt: LeadReceipt,
 }
@@ -50,6 +50,15 @@ pub enum LeadRow {
     Changed(String),
     /// It stays.
     Same,
+}
+
+/// What there is to tell of a change.
+#[derive(Debug)]
+pub enum News {
+    /// There is a new lead.
+    Created,
+    /// These fields of it are different now.
+    Updated(Map<String, Value>),
 }
 
 /// What a change sends.
@@ -67,14 +76,14 @@ impl LeadCommand {
         match (&self.action, known) {
             (LeadAction::Upsert { given, patch, activities, .. }, Some(known)) => {
                 let alias = given.filter(|given| *given != known.lead.id);
-                Ok(LeadChange { alias, ..self.update(site, known, patch, activities)? })
+                Ok(LeadChange { alias, ..self.update(known, patch, activities)? })
             }
             (LeadAction::Upsert { given, fresh, patch, activities }, None) => {
                 self.create(site, given.unwrap_or(*fresh), patch, activities)
             }
-            (LeadAction::Patch { patch, activities, .. }, Some(known)) => self.update(site, known, patch, activities),
+            (LeadAction::Patch { patch, activities, .. }, Some(known)) => self.update(known, patch, activities),
             (LeadAction::AddActivities { activities, .. }, Some(known)) => {
-                self.update(site, known, &Patch::default(), activities)
+                self.update(known, &Patch::default(), activities)
             }
             (LeadAction::Patch { .. } | LeadAction::AddActivities { .. }, None) => Err(LeadOutcome::NoSuchLead),
         }
@@ -87,41 +96,38 @@ impl LeadCommand {
         patch: &Patch,
         activities: &[Activity],
     ) -> Result<LeadChange, LeadOutcome> {
-        let mut patch = patch.clone();
-        patch.if_absent.push(("created".into(), Value::String(self.now.to_string())));
-        let mut lead = Lead { site: site.id, id, fields: Fields::default() };
-        lead.fields.apply(&patch);
+        let mut lead = Lead { site: site.id, id, fields: Fields::of(patch) };
+        lead.fields.fill_in("created", || Value::String(self.now.to_string()));
         let row = LeadRow::New(fitting(&lead, 0, activities)?);
         let activities = added(activities, HashSet::new());
-        let body = created_body(site, &lead, &self.origin.system, &activities).into();
-        let message = Some(Message { action: Action::Created, body });
         let receipt = LeadReceipt { lead: id, effect: Effect::Created };
-        Ok(LeadChange { lead, row, alias: None, activities, message, receipt })
+        Ok(LeadChange { lead, row, alias: None, activities, news: Some(News::Created), receipt })
+    }
+
+    /// What those who are to hear of the change are sent, if it is anything to them.
+    pub fn message(&self, site: &Site, change: &LeadChange) -> Option<Message> {
+        let system = &self.origin.system;
+        let (action, body) = match change.news.as_ref()? {
+            News::Created => (Action::Created, created_body(site, &change.lead, system, &change.activities)),
+            News::Updated(changed) => (Action::Updated, updated_body(site, &change.lead, system, changed)),
+        };
+        Some(Message { action, body: body.into() })
     }
 
     /// Applies what is different. Activities alone are an update, but nobody is told of them (API.md §5).
-    fn update(
-        &self,
-        site: &Site,
-        known: Known,
-        patch: &Patch,
-        activities: &[Activity],
-    ) -> Result<LeadChange, LeadOutcome> {
+    fn update(&self, known: Known, patch: &Patch, activities: &[Activity]) -> Result<LeadChange, LeadOutcome> {
         let mut lead = known.lead;
         let changed = lead.fields.apply(patch);
         let fields = fitting(&lead, known.activities, activities)?;
         let activities = added(activities, known.repeated);
-        let (row, message) = match changed.is_empty() {
-            true => (LeadRow::Same, None),
-            false => {
-                let body = updated_body(site, &lead, &self.origin.system, &changed).into();
-                (LeadRow::Changed(fields), Some(Message { action: Action::Updated, body }))
-            }
-        };
         let unchanged = changed.is_empty() && activities.is_empty();
         let effect = if unchanged { Effect::Unchanged } else { Effect::Updated };
         let receipt = LeadReceipt { lead: lead.id, effect };
-        Ok(LeadChange { lead, row, alias: None, activities, message, receipt })
+        let (row, news) = match changed.is_empty() {
+            true => (LeadRow::Same, None),
+            false => (LeadRow::Changed(fields), Some(News::Updated(changed))),
+        };
+        Ok(LeadChange { lead, row, alias: None, activities, news, receipt })
     }
 }
 

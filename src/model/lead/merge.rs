@@ -27,6 +27,23 @@ impl Fields {
         self.text("email").and_then(email_key)
     }
 
+    /// Those of a new lead.
+    pub(super) fn of(patch: &Patch) -> Self {
+        let set = patch.fields.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let mut fields = Map::with_capacity(patch.fields.len() + patch.if_absent.len());
+        fields.extend(set.map(|(name, value)| (name.clone(), value.clone())));
+        let mut fields = Self(fields);
+        for (name, value) in &patch.if_absent {
+            fields.fill_in(name, || value.clone());
+        }
+        fields
+    }
+
+    /// Sets a field that is not there.
+    pub(super) fn fill_in(&mut self, name: &str, value: impl FnOnce() -> Value) {
+        self.0.entry(name).or_insert_with(value);
+    }
+
     /// Applies `patch`. Returns the fields that are different now, with their new values; `""` for one that was unset.
     pub fn apply(&mut self, patch: &Patch) -> Map<String, Value> {
         let mut changed = Map::new();

@@ -9,7 +9,7 @@ mod change;
 mod merge;
 
 pub use body::{ENVELOPE, created_body, lead_json, updated_body};
-pub use change::{Known, LeadChange, LeadRow, Message};
+pub use change::{Known, LeadChange, LeadRow, Message, News};
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

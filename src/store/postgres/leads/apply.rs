@@ -114,9 +114,11 @@ impl<'a> Writing<'a> {
         self.aliases.extend(change.alias.map(|alias| (key, alias)));
         self.activities.extend(change.activities.iter().map(|activity| (key, activity)));
         self.keys.extend(command.idempotency.as_ref().map(|idempotency| (lead.site, idempotency, change.receipt)));
-        if let Some(message) = &change.message {
-            let receivers = case.seen.receivers_of(command);
-            self.outbox.add(tx, command, lead, message, receivers, ends)?;
+        let mut receivers = case.seen.receivers_of(command).peekable();
+        if receivers.peek().is_some()
+            && let Some(message) = case.seen.site.as_ref().and_then(|site| command.message(site, change))
+        {
+            self.outbox.add(tx, command, lead, &message, receivers, ends)?;
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use rusqlite::{Row, params};
 
 use super::{lane, merge};
 use crate::model::delivery::{Action, Leased, Space, State};
-use crate::model::lead::{Lead, LeadCommand, Message};
+use crate::model::lead::{Lead, LeadChange, LeadCommand, Message};
 use crate::model::seal::Sealed;
+use crate::model::site::Site;
 use crate::model::{DeliveryId, PartnerId, SubscriptionId};
 use crate::store::sqlite::statements::Statements;
 use crate::store::sqlite::values::At;
@@ -40,10 +41,18 @@ struct Receiver {
 }
 
 /// Adds one delivery of the change for each subscription that is to hear of it. All are sent the same bytes.
-pub(in crate::store::sqlite) fn send(tx: &Tx, command: &LeadCommand, lead: &Lead, message: &Message) -> Result<()> {
+pub(in crate::store::sqlite) fn send(tx: &Tx, command: &LeadCommand, site: &Site, change: &LeadChange) -> Result<()> {
+    if change.news.is_none() {
+        return Ok(());
+    }
     let hearing = params![command.site, command.origin.partner, At(command.now)];
-    for receiver in tx.all(RECEIVERS, hearing, receiver)? {
-        send_to(tx, &receiver, command, lead, message)?;
+    let receivers = tx.all(RECEIVERS, hearing, receiver)?;
+    if !receivers.is_empty()
+        && let Some(message) = command.message(site, change)
+    {
+        for receiver in receivers {
+            send_to(tx, &receiver, command, &change.lead, &message)?;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::rows;
 use crate::model::SiteId;
 use crate::model::lead::{Known, Lead, LeadAction, LeadChange, LeadCommand, LeadOutcome, LeadRow};
+use crate::model::site::Site;
 use crate::model::source::Presumption;
 use crate::store::Result;
 use crate::store::sqlite::deliveries::outbox;
@@ -27,7 +28,7 @@ pub(super) fn apply(tx: &Tx, command: &LeadCommand) -> Result<LeadOutcome> {
         None => None,
     };
     match command.decide(&site, known) {
-        Ok(change) => write(tx, command, change),
+        Ok(change) => write(tx, command, &site, change),
         Err(refusal) => Ok(refusal),
     }
 }
@@ -58,7 +59,7 @@ fn known(tx: &Tx, lead: Lead, action: &LeadAction) -> Result<Known> {
     Ok(Known { lead, activities, repeated })
 }
 
-fn write(tx: &Tx, command: &LeadCommand, change: LeadChange) -> Result<LeadOutcome> {
+fn write(tx: &Tx, command: &LeadCommand, site: &Site, change: LeadChange) -> Result<LeadOutcome> {
     let lead = &change.lead;
     match &change.row {
         LeadRow::New(fields) => rows::insert(tx, lead, fields, command.now)?,
@@ -69,9 +70,7 @@ fn write(tx: &Tx, command: &LeadCommand, change: LeadChange) -> Result<LeadOutco
         rows::add_alias(tx, lead.site, lead.id, alias)?;
     }
     rows::add_activities(tx, lead, &change.activities)?;
-    if let Some(message) = &change.message {
-        outbox::send(tx, command, lead, message)?;
-    }
+    outbox::send(tx, command, site, &change)?;
     if let Some(key) = &command.idempotency {
         rows::keep_key(tx, lead.site, key, &change.receipt)?;
     }
