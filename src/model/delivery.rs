@@ -222,8 +222,8 @@ pub struct LeaseBatch {
     /// The deliveries; of each lane at most one.
     pub deliveries: Vec<Leased>,
     /// Subscriptions that were due, but had no room or came too late for it, and stand aside for a while; the holder remembers
-    /// them, and names them again when they have room. With an engine that many drivers share, these are only those that
-    /// are down, and those that were named again.
+    /// them, and names them again when they have room. With an engine that many drivers share, another driver may have room for
+    /// those that are not down: so they are back in line after a second.
     pub passed_over: Vec<SubscriptionId>,
     /// When the next delivery, of any subscription that has space, falls due after the request's `now`; sooner if many
     /// without stand before it.

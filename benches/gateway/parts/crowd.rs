@@ -15,9 +15,9 @@ use crate::spent::Spent;
 const SITES: [usize; 3] = [1, 1_000, 100_000];
 const ALL_SITES: [usize; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
 
-const LEADS: usize = 5_000;
+const LEADS: usize = 10_000;
 
-const PROSE: &str = "5,000 leads are posted by 32 callers and delivered, spread evenly over so many sites, each with a subscription of its \
+const PROSE: &str = "10,000 leads are posted by 32 callers and delivered, spread evenly over so many sites, each with a subscription of its \
                      own. With 100,000, no two leads have the same subscription.";
 
 pub async fn measure(rounds: &Rounds, report: &mut Report) {

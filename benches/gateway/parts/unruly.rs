@@ -31,7 +31,7 @@ const A_MILLION: usize = 1_000_000;
 /// New leads per second for all others, and for the unruly.
 const OTHERS: u32 = 400;
 const THEIR_OWN: u32 = 50;
-const DURATION: Duration = Duration::from_millis(2500);
+const DURATION: Duration = Duration::from_millis(4000);
 
 /// Until it shows who is dead.
 const SETTLED: Duration = Duration::from_secs(2);

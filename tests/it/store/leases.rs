@@ -1,5 +1,6 @@
 //! Leases: which due deliveries a driver gets, when, and how many.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -19,6 +20,8 @@ engines!(
     lanes_do_not_wait_for_each_other,
     the_limits_are_kept,
     a_busy_subscription_gets_only_its_room,
+    those_without_room_are_passed_over_once_and_served_when_called,
+    new_work_brings_one_that_stood_aside_back_into_the_line,
     those_that_are_down_stand_aside_for_everybody_and_are_served_when_called,
     a_long_backlog_takes_its_turns,
     the_next_due_time_is_that_of_the_next_retry,
@@ -176,6 +179,41 @@ async fn a_busy_subscription_gets_only_its_room(f: &Fixture) {
     let leased = f.lease_as(LeaseRequest { per_subscription: 5, busy, ..f.request() }).await.deliveries;
     let counts = subscriptions.iter().map(|subscription| count_of(&leased, *subscription));
     assert_eq!(counts.collect::<Vec<_>>(), [0, 3, 5]);
+}
+
+async fn those_without_room_are_passed_over_once_and_served_when_called(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(5).await;
+    f.lead(&site, "a@b.com").await;
+    let busy: HashMap<_, _> = subscriptions[..4].iter().map(|id| (*id, 0)).collect();
+    let lease = async |now| f.lease_as(LeaseRequest { busy: busy.clone(), now, ..f.request() }).await;
+
+    let batch = lease(f.now()).await;
+    assert_eq!((batch.deliveries.len(), batch.passed_over.as_slice()), (1, &subscriptions[..4]));
+    let batch = lease(f.now()).await;
+    assert!(batch.deliveries.is_empty() && batch.passed_over.is_empty(), "they are not even looked at");
+
+    // One of them has room again, and one that comes too late.
+    let mut busy = busy.clone();
+    busy.insert(subscriptions[2], 1);
+    busy.insert(subscriptions[1], 1);
+    let again = vec![subscriptions[2], subscriptions[1]];
+    let batch = f.lease_as(LeaseRequest { busy, again, limit: 1, ..f.request() }).await;
+    assert_eq!(batch.deliveries.iter().map(|leased| leased.subscription).collect::<Vec<_>>(), [subscriptions[2]]);
+    assert_eq!(batch.passed_over, [subscriptions[1]]);
+
+    // Whoever is never called comes back into the line.
+    f.pass(10);
+    let served = f.lease().await;
+    assert_eq!(served.iter().filter(|leased| leased.subscription != subscriptions[2]).count(), 3);
+}
+
+async fn new_work_brings_one_that_stood_aside_back_into_the_line(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(1).await;
+    f.lead(&site, "a@b.com").await;
+    let busy = HashMap::from([(subscriptions[0], 0)]);
+    assert_eq!(f.lease_as(LeaseRequest { busy, ..f.request() }).await.passed_over, subscriptions);
+    f.lead(&site, "b@b.com").await;
+    assert_eq!(f.lease().await.len(), 2);
 }
 
 async fn those_that_are_down_stand_aside_for_everybody_and_are_served_when_called(f: &Fixture) {

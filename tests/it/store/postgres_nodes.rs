@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use leadgate::model::delivery::{LeaseRequest, Leased, State, Verdict};
 use leadgate::model::lead::{Effect, Idempotency, LeadCommand};
 use leadgate::model::oauth::GrantRefused;
-use leadgate::model::{LeadId, SubscriptionId, Timestamp};
+use leadgate::model::{LeadId, SubscriptionId, Timestamp, time};
 use leadgate::store::{self, DatabaseUrl, Found, OpenError, Purpose, Signal, StoreError};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -116,6 +116,23 @@ async fn a_subscription_set_on_two_nodes_at_once_is_one() {
     assert!(puts.await.iter().all(Result::is_ok));
     let found = nodes.two.store.subscription(partner.id, site.id).await.unwrap();
     assert!(matches!(found, Found::One(_)), "{found:?}");
+    nodes.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_for_which_a_node_has_no_room_is_served_by_another_within_a_second() {
+    let nodes = Nodes::new().await;
+    let (site, _, subscriptions) = nodes.one.subscribed_site(1).await;
+    nodes.one.lead(&site, "a@b.com").await;
+    let busy = HashMap::from([(subscriptions[0], 0)]);
+    let full = LeaseRequest { busy, ..nodes.one.request() };
+    assert_eq!(nodes.one.lease_as(full).await.passed_over, subscriptions);
+    let at = |millis| time::after(nodes.one.now(), Duration::from_millis(millis));
+    assert_eq!(nodes.two.lease_as(nodes.two.request()).await.next_due, Some(at(1000)));
+    for (millis, leased) in [(999, 0), (1000, 1)] {
+        let batch = nodes.two.lease_as(LeaseRequest { now: at(millis), ..nodes.two.request() }).await;
+        assert_eq!(batch.deliveries.len(), leased, "{millis}");
+    }
     nodes.close().await;
 }
 

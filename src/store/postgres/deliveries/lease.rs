@@ -4,20 +4,22 @@
 //! end of the line; so a long backlog takes its turns like everybody else. Two indexes lead straight to what is due:
 //! what waits behind a lane's head, or for a subscription that has nothing due, is never looked at.
 //!
-//! One without room here keeps its place, since another node may have room; but if its receiver fails, whoever sends, it stands
-//! aside: any number of dead ones cost a lease nothing. The node that knows it so has it called.
+//! One without room stands aside, so that it is not met again by every lease: any number of dead ones, or of those that hang,
+//! cost a lease nothing. The node that knows it so has it called. If its receiver fails, it does so whoever sends; but if only
+//! this node has its hands full, another may have room: so it is back in the line within [`FULL_ASIDE`].
 //!
 //! Several nodes lease at once: each skips what another has in its hands. A subscription that others add to meanwhile
 //! stays in line, to be looked at once more.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use tokio::join;
 use tokio_postgres::Row;
 
 use super::due::{self, DESTINATIONS, LEASE, Wanted};
 use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Space};
-use crate::model::{SiteId, SubscriptionId, Timestamp};
+use crate::model::{SiteId, SubscriptionId, Timestamp, time};
 use crate::store::postgres::locks::{self, Patience};
 use crate::store::postgres::statements::{RowResult, params};
 use crate::store::postgres::transaction::{Durability, Tx};
@@ -55,19 +57,23 @@ pub(in crate::store::postgres) const CALLED: &str = "SELECT seq, site_uuid, id, 
      WHERE id = ANY($1) AND next_due_at IS NOT NULL AND paused_at IS NULL AND removed_at IS NULL
      ORDER BY array_position($1, id)";
 
-/// Has some stand aside, but for those that somebody is just bringing forward.
-pub(in crate::store::postgres) const STAND_ASIDE: &str = "UPDATE subscriptions s SET next_due_at = $3
+/// Has some stand aside, each until its time, but for those that somebody is just bringing forward.
+pub(in crate::store::postgres) const STAND_ASIDE: &str = "UPDATE subscriptions s SET next_due_at = aside.until
      FROM (
-         SELECT t.site_uuid, t.id FROM subscriptions t WHERE t.id = ANY($1) AND t.next_due_at <= $2
-         FOR UPDATE SKIP LOCKED
+         SELECT t.site_uuid, t.id, r.until
+         FROM unnest($1::UUID[], $3::BIGINT[]) AS r (id, until) JOIN subscriptions t ON t.id = r.id
+         WHERE t.next_due_at <= $2 FOR UPDATE OF t SKIP LOCKED
      ) aside
      WHERE s.site_uuid = aside.site_uuid AND s.id = aside.id";
 
 pub(in crate::store::postgres) const NEXT_IN_LINE: &str = "SELECT id, next_due_at FROM subscriptions
      WHERE next_due_at > $1 AND paused_at IS NULL AND removed_at IS NULL ORDER BY next_due_at LIMIT $2";
 
+/// How long one stands aside at most that another node may have room for.
+const FULL_ASIDE: Duration = Duration::from_secs(1);
+
 /// How many subscriptions are looked at in the first step; and how many times as many in each further one: each costs a round trip,
-/// and those without room keep their places in front.
+/// and there may be many without room in front.
 const STEP: usize = 64;
 const STRIDE: usize = 8;
 
@@ -87,13 +93,14 @@ pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBa
         seen: HashSet::new(),
         taken: Vec::new(),
         served: Vec::new(),
-        down: Vec::new(),
+        aside: Vec::new(),
         too_late: Vec::new(),
     };
     let in_line = leasing.begin().await?;
     leasing.walk_the_line(in_line).await?;
     let next_due = leasing.stand_in_line().await?;
-    let passed_over = [leasing.down, leasing.too_late].concat();
+    let aside = leasing.aside.into_iter().map(|(id, _)| id);
+    let passed_over = aside.chain(leasing.too_late).collect();
     Ok(LeaseBatch { next_due, deliveries: leasing.taken, passed_over })
 }
 
@@ -104,8 +111,8 @@ struct Leasing<'a> {
     seen: HashSet<SubscriptionId>,
     taken: Vec<Leased>,
     served: Vec<Wanted>,
-    /// Those that were met in line, and fail.
-    down: Vec<SubscriptionId>,
+    /// Those that were met in line and have no room, and until when they stand aside.
+    aside: Vec<(SubscriptionId, Timestamp)>,
     /// Those that are named, and came too late.
     too_late: Vec<SubscriptionId>,
 }
@@ -173,16 +180,20 @@ impl Leasing<'_> {
                 continue;
             }
             match space {
-                Space::For(0) | Space::Full => {}
+                Space::For(0) | Space::Full => self.aside.push((receiver.id, self.full_until())),
                 Space::For(room) => {
                     let room = room.min(left);
                     left -= room;
                     wanted.push(Wanted { site: receiver.site, id: receiver.id, room });
                 }
-                Space::Down => self.down.push(receiver.id),
+                Space::Down => self.aside.push((receiver.id, self.request.aside_until())),
             }
         }
         (wanted, receivers.len())
+    }
+
+    fn full_until(&self) -> Timestamp {
+        self.request.aside_until().min(time::after(self.request.now, FULL_ASIDE))
     }
 
     /// Leases what these have due. From here on, none of them is set or removed.
@@ -234,11 +245,11 @@ impl Leasing<'_> {
     }
 
     async fn stand_aside(&self) -> Result<()> {
-        if self.down.is_empty() {
+        if self.aside.is_empty() {
             return Ok(());
         }
-        let params = params![self.down, At(self.request.now), At(self.request.aside_until())];
-        self.tx.run(STAND_ASIDE, params).await.map(drop)
+        let (ids, until): (Vec<_>, Vec<_>) = self.aside.iter().map(|(id, until)| (*id, At(*until))).unzip();
+        self.tx.run(STAND_ASIDE, params![ids, At(self.request.now), until]).await.map(drop)
     }
 
     /// When the next of those that have space falls due. Those without are the holder's own: it asks again when it has
