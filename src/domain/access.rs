@@ -8,7 +8,7 @@ use crate::model::partner::Slug;
 use crate::model::scope::Scope;
 use crate::model::source::{Presumption, Source, Username};
 use crate::model::token::{Access, Plain};
-use crate::model::{GrantId, PartnerId, Scopes, SiteId};
+use crate::model::{GrantId, PartnerId, Scopes, SiteId, Timestamp, time};
 
 use super::guesses::{Credential, Guess, Throttled};
 use super::{Gateway, StoreError};
@@ -100,9 +100,13 @@ impl Gateway {
         let (allowed, named) = tokio::join!(self.may_guess(&guess), self.sources_named(candidates));
         let named = named?;
         let who = named.first().map(|(source, _)| source.username.as_str());
-        let throttled = |throttled| guess.report(throttled, who);
+        let throttled = |throttled| {
+            self.note_lacking(&guess);
+            guess.report(throttled, who)
+        };
         allowed?.map_err(throttled)?;
         let Some((source, _)) = named.iter().find(|(_, right)| *right) else {
+            self.note_lacking(&guess);
             self.count_wrong(&guess).await?.map_err(throttled)?;
             tracing::info!(source = who, "wrong password of a source");
             return Err(AccessError::WrongCredentials);
@@ -112,8 +116,8 @@ impl Gateway {
     }
 
     /// Takes it for granted that a source that was admitted before still is. `None` if it would not be as it was then, or is
-    /// not remembered. What it presumes is looked at with the change that it makes; a request that comes to no change must be
-    /// admitted by [`Gateway::admit_source`] before it is answered.
+    /// not remembered, or somebody has guessed wrong where it calls from. What it presumes is looked at with the change that it
+    /// makes; a request that comes to no change must be admitted by [`Gateway::admit_source`] before it is answered.
     pub fn presume_source<'a>(
         &self,
         mut candidates: impl Iterator<Item = (&'a str, &'a str)> + Clone,
@@ -126,8 +130,27 @@ impl Gateway {
             is_right(&source, password).then_some(source)
         })?;
         let guess = Guess::at_credential(self, Credential::SourcePassword, names, address);
-        let presumes = Presumption { source: source.id, full: guess.buckets() };
+        let full = guess.buckets();
+        if self.known_sources.is_any_lacking(&full, self.clock.now()) {
+            return None;
+        }
+        let presumes = Presumption { source: source.id, full };
         Some(Sender { presumes: Some(presumes), ..sender(&source, site)? })
+    }
+
+    fn note_lacking(&self, guess: &Guess) {
+        self.known_sources.note_lacking(guess.buckets(), self.all_full_at());
+    }
+
+    /// What was presumed does not hold.
+    pub(super) fn not_as_presumed(&self, presumed: Presumption) {
+        self.known_sources.forget(presumed, self.all_full_at());
+    }
+
+    /// When every bucket is full again, if nobody guesses wrong any more.
+    fn all_full_at(&self) -> Timestamp {
+        let limits = self.policy.guesses;
+        time::after(self.clock.now(), limits.per_account.period().max(limits.per_address.period()))
     }
 
     async fn bearer(&self, token: &Plain<Access>) -> Result<AccessGrant, AccessError> {

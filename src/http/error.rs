@@ -218,6 +218,7 @@ impl From<LeadError> for ApiError {
             LeadError::LeadNotFound => Self::LeadNotFound,
             LeadError::Invalid(errors) => Self::InvalidFields(errors),
             LeadError::KeyReused => Self::KeyReused,
+            // Whoever presumed that they are valid asks once more before it says so.
             LeadError::NotAdmitted => Self::WrongCredentials,
             LeadError::Store(error) => error.into(),
         }

@@ -64,7 +64,7 @@ impl Limit {
     }
 
     /// From empty to full.
-    fn period(self) -> Duration {
+    pub fn period(self) -> Duration {
         self.refill * self.guesses
     }
 }

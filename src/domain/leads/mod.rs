@@ -147,11 +147,16 @@ impl Gateway {
             action,
             idempotency,
             origin: by.origin,
-            presumes: by.presumes,
+            presumes: by.presumes.clone(),
         };
         match self.store.apply_lead_change(command).await? {
             LeadOutcome::Done(receipt) => Ok(receipt),
-            LeadOutcome::NotAsPresumed => Err(LeadError::NotAdmitted),
+            LeadOutcome::NotAsPresumed => {
+                if let Some(presumed) = by.presumes {
+                    self.not_as_presumed(presumed);
+                }
+                Err(LeadError::NotAdmitted)
+            }
             LeadOutcome::NoSuchSite => Err(LeadError::SiteNotFound),
             LeadOutcome::NoSuchLead => Err(LeadError::LeadNotFound),
             LeadOutcome::KeyReused => Err(LeadError::KeyReused),

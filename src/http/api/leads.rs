@@ -95,9 +95,9 @@ fn user_json(user: &User) -> Value {
     json!({"id": user.id.to_string(), "name": user.name, "email": user.email.as_str()})
 }
 
-/// Makes a change for whoever may send leads, and for nobody else: a stranger's body is not even read. A source that was
-/// admitted before is presumed to be so still, which is looked at within the change. Whatever else comes of that is not
-/// answered, but done once more for a caller who was admitted in earnest.
+/// Makes a change for whoever may send leads, and for nobody else. A source that was admitted before is presumed to be so still,
+/// which is looked at within the change. If it is not, or the request is at fault, the caller is admitted in earnest before it
+/// hears anything; of all others, not even the body is read before that.
 async fn by_sender(app: &App, site: &str, request: Request, change: Change<'_>) -> Result<Response, ApiError> {
     let from = ClientAddress::of(&request);
     let (head, body) = request.into_parts();
@@ -106,14 +106,18 @@ async fn by_sender(app: &App, site: &str, request: Request, change: Change<'_>) 
         let caller = admitted().await?;
         return change.make(app, caller, &Received::read(&head, body).await?).await;
     };
-    let received = Received::read(&head, body).await;
-    if let Ok(received) = &received
-        && let Ok(done) = change.make(app, presumed, received).await
-    {
-        return Ok(done);
-    }
-    let caller = admitted().await?;
-    change.make(app, caller, &received?).await
+    let fault = match Received::read(&head, body).await {
+        Ok(received) => match change.make(app, presumed, &received).await {
+            Ok(done) => return Ok(done),
+            Err(ApiError::WrongCredentials) => return change.make(app, admitted().await?, &received).await,
+            // What became of it is not known: it is not made twice, and nobody waits twice for a store that does not answer.
+            Err(ApiError::Unavailable) => return Err(ApiError::Unavailable),
+            Err(fault) => fault,
+        },
+        Err(fault) => fault,
+    };
+    admitted().await?;
+    Err(fault)
 }
 
 /// What is asked for; leads as they are named in the path.

@@ -66,3 +66,41 @@ pub fn lead_json(lead: &Lead, activities: &[Activity]) -> Value {
 fn activities_json(activities: &[Activity]) -> Value {
     activities.iter().map(|activity| Value::Object(activity.0.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Fields;
+    use super::*;
+    use crate::model::{LeadId, SiteId, Timestamp};
+
+    fn site() -> Site {
+        let created = Timestamp::UNIX_EPOCH;
+        Site { id: SiteId::from_bytes([1; 16]), domain: "www.site.com".parse().unwrap(), created }
+    }
+
+    fn map(json: &str) -> Map<String, Value> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn lead(fields: &str) -> Lead {
+        Lead { site: site().id, id: LeadId::from_bytes([2; 16]), fields: Fields::from_json(map(fields)) }
+    }
+
+    const BEGINNING: &str = r#""id":"02020202020202020202020202020202","site_uuid":"01010101-0101-0101-0101-010101010101","site_domain":"www.site.com","source":"Zillow","source_system":"portal""#;
+
+    #[test]
+    fn a_body_has_the_envelope_first_then_the_fields_as_they_came_and_nothing_twice() {
+        let lead =
+            lead(r#"{"zip":"1","source":"Zillow","action":"x","activities":3,"worth":1.50,"a":{"b":[null,""]}}"#);
+        let created = format!(
+            r#"{{"action":"created",{BEGINNING},"zip":"1","worth":1.50,"a":{{"b":[null,""]}},"activities":[]}}"#
+        );
+        assert_eq!(String::from_utf8(created_body(&site(), &lead, "portal", &[])).unwrap(), created);
+        let activity = Activity(map(r#"{"type":"note","n":0.10}"#));
+        let with_one = created.replace("[]}", r#"[{"type":"note","n":0.10}]}"#);
+        assert_eq!(String::from_utf8(created_body(&site(), &lead, "portal", &[activity])).unwrap(), with_one);
+        let changed = map(r#"{"worth":2.0,"source":"Zillow","zip":"","id":"x"}"#);
+        let updated = format!(r#"{{"action":"updated",{BEGINNING},"worth":2.0,"zip":""}}"#);
+        assert_eq!(String::from_utf8(updated_body(&site(), &lead, "portal", &changed)).unwrap(), updated);
+    }
+}

@@ -177,7 +177,7 @@ impl Location {
 }
 
 /// Has changes written to a log beside the file (WAL). A file that has no log yet must be had alone for that, and SQLite does
-/// not wait for it as it does for other locks, because two who do could wait for each other: so it is tried again.
+/// not always wait for it as it does for other locks, because two who do could wait for each other: so it is tried again.
 pub(super) fn keep_a_wal(connection: &Connection) -> rusqlite::Result<()> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {

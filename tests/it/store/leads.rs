@@ -264,7 +264,7 @@ async fn a_source_is_presumed_to_send_to_its_own_sites_alone(f: &Fixture) {
     let outcomes: Vec<_> = join_all(to_both).await.into_iter().map(Result::unwrap).collect();
     assert!(matches!(outcomes[0], LeadOutcome::Done(_)), "{outcomes:?}");
     assert_eq!(outcomes[1], LeadOutcome::NotAsPresumed);
-    // With the site its reach is gone, also if a site comes back that is called the same.
+    // With the site its reach is gone.
     f.store.remove_site(own.id, f.now()).await.unwrap();
     assert_eq!(f.store.apply_lead_change(post(own.id)).await.unwrap(), LeadOutcome::NotAsPresumed);
 }

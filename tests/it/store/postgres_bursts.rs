@@ -133,6 +133,30 @@ async fn changes_of_other_leads_do_not_wait_for_one_that_is_held_up() {
     nodes.close().await;
 }
 
+/// Three commands come at once and are a group; somebody else is just writing one of its leads. One thread, so that all three are
+/// asked for before any of them begins.
+#[tokio::test]
+async fn a_group_that_is_held_up_keeps_no_smaller_one_waiting() {
+    let nodes = Nodes::new().await;
+    let f = &nodes.one;
+    let (site, taken) = (f.site("www.site.com").await, f.lead_id());
+    let other = nodes.database.session().await;
+    let row = format!("('{}', '{taken}', '{{}}', 0, 0)", site.id);
+    let sql = "BEGIN; INSERT INTO leads (site_uuid, id, fields, created_at, updated_at) VALUES";
+    other.batch_execute(&format!("{sql} {row}")).await.unwrap();
+    let create = |given, n| {
+        let (store, command) = (f.store.clone(), f.upsert(site.id, given, json!({"n": n})));
+        tokio::spawn(async move { store.apply_lead_change(command).await.unwrap() })
+    };
+    let group = [create(None, 1), create(Some(taken), 2), create(None, 3)];
+    waiting_for_locks(&other, 1).await;
+    soon("it is not waited for", create(None, 4)).await.unwrap();
+    assert!(group.iter().all(|one| !one.is_finished()));
+    other.batch_execute("ROLLBACK").await.unwrap();
+    soon("all are carried out", join_all(group)).await;
+    nodes.close().await;
+}
+
 /// Waits until so many statements wait for locks that others hold.
 async fn waiting_for_locks(session: &tokio_postgres::Client, count: i64) {
     let sql = "SELECT count(DISTINCT pid) FROM pg_locks

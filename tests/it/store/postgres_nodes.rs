@@ -124,15 +124,19 @@ async fn one_for_which_a_node_has_no_room_is_served_by_another_within_a_second()
     let nodes = Nodes::new().await;
     let (site, _, subscriptions) = nodes.one.subscribed_site(1).await;
     nodes.one.lead(&site, "a@b.com").await;
-    let busy = HashMap::from([(subscriptions[0], 0)]);
-    let full = LeaseRequest { busy, ..nodes.one.request() };
-    assert_eq!(nodes.one.lease_as(full).await.passed_over, subscriptions);
     let at = |millis| time::after(nodes.one.now(), Duration::from_millis(millis));
-    assert_eq!(nodes.two.lease_as(nodes.two.request()).await.next_due, Some(at(1000)));
-    for (millis, leased) in [(999, 0), (1000, 1)] {
-        let batch = nodes.two.lease_as(LeaseRequest { now: at(millis), ..nodes.two.request() }).await;
-        assert_eq!(batch.deliveries.len(), leased, "{millis}");
+    let lease = async |node: &Fixture, millis, busy: &[SubscriptionId]| {
+        let busy = busy.iter().map(|id| (*id, 0)).collect();
+        node.lease_as(LeaseRequest { now: at(millis), busy, ..node.request() }).await
+    };
+    // The full one meets it first, each time; for a tenth of a second it stays in line.
+    for (millis, passed_over) in [(0, 0), (99, 0), (100, 1)] {
+        assert_eq!(lease(&nodes.one, millis, &subscriptions).await.passed_over.len(), passed_over, "{millis}");
     }
+    assert_eq!(lease(&nodes.two, 100, &[]).await.next_due, Some(at(1100)));
+    assert_eq!(lease(&nodes.two, 1099, &[]).await.deliveries.len(), 0);
+    assert_eq!(lease(&nodes.one, 1100, &subscriptions).await.passed_over.len(), 0);
+    assert_eq!(lease(&nodes.two, 1100, &[]).await.deliveries.len(), 1);
     nodes.close().await;
 }
 

@@ -2,8 +2,9 @@
 //!
 //! The head of a lane has a due time, the others have none; so an index of due times finds what can be sent, however
 //! much waits behind. A subscription's `next_due_at` does the same one floor up: it says when to look into that index. It is
-//! never later than the first due time. So whoever makes something due shares the site, and brings `next_due_at` forward
-//! if need be; only who has the site alone may put it off (see `locks`).
+//! not later than the first due time, unless a node has it stand aside, for a few seconds (see `lease`). So whoever makes
+//! something due shares the site, and brings `next_due_at` forward if need be; only who has the site alone may put it off for
+//! longer (see `locks`).
 
 use super::finish::into_log;
 use crate::model::{SiteId, SubscriptionId, Timestamp};

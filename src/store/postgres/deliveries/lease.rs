@@ -6,7 +6,8 @@
 //!
 //! One without room stands aside, so that it is not met again by every lease: any number of dead ones, or of those that hang,
 //! cost a lease nothing. The node that knows it so has it called. If its receiver fails, it does so whoever sends; but if only
-//! this node has its hands full, another may have room: so it is back in the line within [`FULL_ASIDE`].
+//! this node has its hands full, another may have room: so it is back in the line within [`FULL_ASIDE`], and stays there for
+//! [`FULL_IN_LINE`] before it stands aside again.
 //!
 //! Several nodes lease at once: each skips what another has in its hands. A subscription that others add to meanwhile
 //! stays in line, to be looked at once more.
@@ -71,6 +72,9 @@ pub(in crate::store::postgres) const NEXT_IN_LINE: &str = "SELECT id, next_due_a
 
 /// How long one stands aside at most that another node may have room for.
 const FULL_ASIDE: Duration = Duration::from_secs(1);
+
+/// How long it has stood in line before: so another node meets it there.
+const FULL_IN_LINE: Duration = Duration::from_millis(100);
 
 /// How many subscriptions are looked at in the first step; and how many times as many in each further one: each costs a round trip,
 /// and there may be many without room in front.
@@ -180,7 +184,7 @@ impl Leasing<'_> {
                 continue;
             }
             match space {
-                Space::For(0) | Space::Full => self.aside.push((receiver.id, self.full_until())),
+                Space::For(0) | Space::Full => self.pass_over_full(receiver),
                 Space::For(room) => {
                     let room = room.min(left);
                     left -= room;
@@ -192,8 +196,11 @@ impl Leasing<'_> {
         (wanted, receivers.len())
     }
 
-    fn full_until(&self) -> Timestamp {
-        self.request.aside_until().min(time::after(self.request.now, FULL_ASIDE))
+    fn pass_over_full(&mut self, receiver: &Receiver) {
+        let now = self.request.now;
+        if receiver.next_due <= time::before(now, FULL_IN_LINE) {
+            self.aside.push((receiver.id, self.request.aside_until().min(time::after(now, FULL_ASIDE))));
+        }
     }
 
     /// Leases what these have due. From here on, none of them is set or removed.

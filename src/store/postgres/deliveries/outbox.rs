@@ -148,7 +148,7 @@ impl Outbox {
             // Where there is no space, another node may have some; unless it fails, whoever sends.
             self.due |= due.is_some() && room.is_none() && tx.space_for(subscription) != Space::Down;
             let due = room.as_ref().map(|room| room.until()).or(due);
-            // Nobody puts it off while the site is shared: what was read holds.
+            // Nobody puts it off for long while the site is shared: what was read holds.
             if let Some(due) = due.filter(|due| receiver.next_due.is_none_or(|next_due| next_due > At(*due))) {
                 let look = self.looks.entry(subscription).or_insert(Look::of(site, subscription));
                 look.due = look.due.into_iter().chain([due]).min();

@@ -1,13 +1,14 @@
 //! Group commit: whatever lead commands have queued up while the last commits were on their way go into one transaction.
 //! A lone caller waits for nobody; many share one fsync, and one set of statements. While one group is under way, another
-//! begins only if it is as large: so few callers make two groups of half of them, and not many of one or two.
+//! begins only if it is as large: so few callers make two groups of half of them, and not many of one or two. One that takes
+//! long is not waited for: whatever holds it up is its own.
 //!
 //! A group waits for no lock. A command whose lead somebody else has, on another node, is carried out alone, and so are
 //! those of a group that failed: what one caller does costs the others no more than that.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinHandle, JoinSet};
@@ -26,6 +27,9 @@ const GROUP: usize = 64;
 
 /// Groups under way at once: while one is being written to disk, the next does its reading.
 const GROUPS: usize = 2;
+
+/// How long a group that is under way keeps a smaller one waiting.
+const SOON: Duration = Duration::from_millis(20);
 
 /// Commands that are carried out alone, at once.
 const ALONE: usize = 4;
@@ -99,8 +103,8 @@ struct Dispatcher {
 
 struct UnderWay {
     keys: Vec<i64>,
-    /// How many commands it has, if it is a group.
-    group: Option<usize>,
+    /// How many commands it has, and since when, if it is a group.
+    group: Option<(usize, Instant)>,
 }
 
 impl Dispatcher {
@@ -131,6 +135,7 @@ impl Dispatcher {
                     Err(error) => self.ended(error.id(), Vec::new()),
                 },
                 Some(next) = commands.recv() => self.waiting.push_back(next),
+                () = tokio::time::sleep(SOON), if !self.waiting.is_empty() && !self.tasks.is_empty() => {}
                 else => break,
             }
             while let Ok(next) = commands.try_recv() {
@@ -156,9 +161,9 @@ impl Dispatcher {
                 break;
             }
             let keys = group.iter().flat_map(|waiting| &waiting.keys).copied().collect();
-            let size = Some(group.len());
+            let group_of = Some((group.len(), Instant::now()));
             let task = self.tasks.spawn(carry_out(self.database.clone(), group));
-            self.under_way.insert(task.id(), UnderWay { keys, group: size });
+            self.under_way.insert(task.id(), UnderWay { keys, group: group_of });
         }
         while self.under_way.values().filter(|task| task.group.is_none()).count() < ALONE
             && let Some(one) = self.contested.pop_front()
@@ -172,7 +177,8 @@ impl Dispatcher {
     /// Whether a group may begin with what waits.
     fn may_begin(&self) -> bool {
         let mut under_way = self.under_way.values().filter_map(|task| task.group);
-        under_way.clone().count() < GROUPS && under_way.all(|size| size <= self.waiting.len())
+        under_way.clone().count() < GROUPS
+            && under_way.all(|(size, since)| size <= self.waiting.len() || since.elapsed() >= SOON)
     }
 
     /// The commands that go next; those with a key in common go one after another, in the order in which they came.
