@@ -138,10 +138,27 @@ impl Dispatcher {
                 () = tokio::time::sleep(SOON), if !self.waiting.is_empty() && !self.tasks.is_empty() => {}
                 else => break,
             }
-            while let Ok(next) = commands.try_recv() {
-                self.waiting.push_back(next);
-            }
+            self.gather(&mut commands).await;
             self.begin();
+        }
+    }
+
+    /// Takes what has come, and lets others run for as long as that brings more: where one request was read, there are often
+    /// more to be read, and a group costs little more than one command.
+    async fn gather(&mut self, commands: &mut mpsc::UnboundedReceiver<Waiting>) {
+        let mut looked_in_vain = false;
+        while self.waiting.len() < GROUP {
+            match commands.try_recv() {
+                Ok(next) => {
+                    self.waiting.push_back(next);
+                    looked_in_vain = false;
+                }
+                Err(_) if looked_in_vain => break,
+                Err(_) => {
+                    looked_in_vain = true;
+                    tokio::task::yield_now().await;
+                }
+            }
         }
     }
 
