@@ -119,23 +119,24 @@ impl Location {
         Ok(connection)
     }
 
-    /// Tells a database of ours from an empty file and from everything else.
+    /// Tells a database of ours from an empty file and from everything else; as of one moment, since others may be just making it.
     fn look(&self, connection: &Connection) -> Result<Contents, OpenError> {
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-        let application = pragma("application_id").map_err(|error| self.failed(&error))?;
-        let tables: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(|error| self.failed(&error))?;
+        let look = || {
+            let moment = connection.unchecked_transaction()?;
+            let application = moment.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))?;
+            let tables = moment.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+            let ours = if application == APPLICATION_ID { Some(schema_version(&moment)?) } else { None };
+            Ok((ours, application == 0 && tables == 0))
+        };
+        let (ours, is_empty) = look().map_err(|error| self.failed(&error))?;
         if connection.is_readonly(rusqlite::MAIN_DB).map_err(|error| self.failed(&error))? {
             return Err(self.not_writable(&ErrorKind::PermissionDenied.into()));
         }
-        match (application, tables) {
-            (0, 0) => Ok(Contents::Empty),
-            (APPLICATION_ID, _) => match schema_version(connection).map_err(|error| self.failed(&error))? {
-                found if found > KNOWN => Err(OpenError::Newer { path: self.shown.clone(), found, known: KNOWN }),
-                found => Ok(Contents::Ours(found)),
-            },
-            _ => Err(OpenError::NotADatabase(self.shown.clone())),
+        match ours {
+            Some(found) if found > KNOWN => Err(OpenError::Newer { path: self.shown.clone(), found, known: KNOWN }),
+            Some(found) => Ok(Contents::Ours(found)),
+            None if is_empty => Ok(Contents::Empty),
+            None => Err(OpenError::NotADatabase(self.shown.clone())),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::process::Home;
 
@@ -16,6 +16,21 @@ fn migrate_says_what_it_did() {
     assert_eq!(home.says("migrate"), "The database is up to date.\n");
     let other = Home::new();
     assert!(other.says("migrate").starts_with("Applied 0001"));
+}
+
+#[test]
+fn migrating_from_many_processes_at_once_is_done_once() {
+    // More than once, because who meets whom on the way is up to the machine.
+    for _ in 0..20 {
+        let home = Home::new();
+        let all: Vec<_> = (0..8).map(|_| home.command("migrate --json").spawn().unwrap()).collect();
+        let applied = all.into_iter().map(|one| {
+            let output = one.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()["applied"].as_array().unwrap().len()
+        });
+        assert_eq!(applied.sum::<usize>(), 1);
+    }
 }
 
 #[test]

@@ -76,18 +76,6 @@ async fn migrating_says_what_it_did_and_does_it_once() {
 }
 
 #[tokio::test]
-async fn migrating_from_many_processes_at_once_is_done_once() {
-    // More than once, because who meets whom on the way is up to the machine.
-    for _ in 0..20 {
-        let directory = directory();
-        let path = database(&directory);
-        let all = futures_util::future::join_all((0..8).map(|_| migrate(&path))).await;
-        let applied: usize = all.into_iter().map(|applied| applied.unwrap().len()).sum();
-        assert_eq!(applied, 1);
-    }
-}
-
-#[tokio::test]
 async fn a_check_creates_and_changes_nothing() {
     let directory = directory();
     let path = database(&directory);
