@@ -11,7 +11,7 @@ use super::shared::Shared;
 use crate::model::delivery::{Outcome, Verdict};
 use crate::model::time::after;
 use crate::model::{LeadId, SubscriptionId};
-use crate::store::StoreError;
+use crate::store::{StoreError, queue};
 
 /// Outcomes in one batch, at most.
 const BATCH: usize = 512;
@@ -63,22 +63,14 @@ impl Recorder {
         }
     }
 
-    /// Takes what has come, and lets others run for as long as that brings more: a batch costs little more than one outcome, and
-    /// where many attempts end, many end soon.
+    /// Takes what has come, and what comes soon: a batch costs little more than one outcome, and where many attempts end, many
+    /// end soon.
     async fn gather(&mut self) {
-        let mut looked_in_vain = false;
-        while self.batch.len() < BATCH && !self.stopping {
-            match self.jobs.try_recv() {
-                Ok(job) => {
-                    self.take(job);
-                    looked_in_vain = false;
-                }
-                Err(_) if looked_in_vain => break,
-                Err(_) => {
-                    looked_in_vain = true;
-                    tokio::task::yield_now().await;
-                }
-            }
+        while self.batch.len() < BATCH
+            && !self.stopping
+            && let Some(job) = queue::soon(&mut self.jobs).await
+        {
+            self.take(job);
         }
     }
 

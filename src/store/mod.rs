@@ -11,6 +11,7 @@ mod leads;
 mod oauth;
 mod passwords;
 pub mod postgres;
+pub(crate) mod queue;
 mod secrets;
 mod sessions;
 pub mod signals;

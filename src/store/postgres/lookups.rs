@@ -1,5 +1,6 @@
-//! What every request of a source is checked by: the source of that name, and how many guesses are left. Those who ask while
-//! others are being answered are answered together, by one statement; a lone one waits for nobody.
+//! What requests are checked by, but for changes of leads that look by themselves (`leads/look.rs`): the source of that name, and
+//! how many guesses are left. Those who ask while others are being answered are answered together, by one statement; a lone
+//! one waits for nobody.
 //!
 //! At full load such a statement costs the server more than the look-up in it. Nothing is remembered: each answer was true
 //! after it was asked for.

@@ -20,7 +20,7 @@ use crate::store::postgres::database::Database;
 use crate::store::postgres::error::{closed, too_slow};
 use crate::store::postgres::locks::{self, Patience};
 use crate::store::postgres::transaction::{Failure, TRIES};
-use crate::store::{Result, StoreError};
+use crate::store::{Result, StoreError, queue};
 
 /// Commands in one transaction at most, so that the first of them does not wait long for the last.
 const GROUP: usize = 64;
@@ -135,30 +135,16 @@ impl Dispatcher {
                     Err(error) => self.ended(error.id(), Vec::new()),
                 },
                 Some(next) = commands.recv() => self.waiting.push_back(next),
+                // For what waits beside a group that takes long.
                 () = tokio::time::sleep(SOON), if !self.waiting.is_empty() && !self.tasks.is_empty() => {}
                 else => break,
             }
-            self.gather(&mut commands).await;
-            self.begin();
-        }
-    }
-
-    /// Takes what has come, and lets others run for as long as that brings more: where one request was read, there are often
-    /// more to be read, and a group costs little more than one command.
-    async fn gather(&mut self, commands: &mut mpsc::UnboundedReceiver<Waiting>) {
-        let mut looked_in_vain = false;
-        while self.waiting.len() < GROUP {
-            match commands.try_recv() {
-                Ok(next) => {
-                    self.waiting.push_back(next);
-                    looked_in_vain = false;
-                }
-                Err(_) if looked_in_vain => break,
-                Err(_) => {
-                    looked_in_vain = true;
-                    tokio::task::yield_now().await;
-                }
+            while self.waiting.len() < GROUP
+                && let Some(next) = queue::soon(&mut commands).await
+            {
+                self.waiting.push_back(next);
             }
+            self.begin();
         }
     }
 
@@ -178,9 +164,9 @@ impl Dispatcher {
                 break;
             }
             let keys = group.iter().flat_map(|waiting| &waiting.keys).copied().collect();
-            let group_of = Some((group.len(), Instant::now()));
+            let begun = (group.len(), Instant::now());
             let task = self.tasks.spawn(carry_out(self.database.clone(), group));
-            self.under_way.insert(task.id(), UnderWay { keys, group: group_of });
+            self.under_way.insert(task.id(), UnderWay { keys, group: Some(begun) });
         }
         while self.under_way.values().filter(|task| task.group.is_none()).count() < ALONE
             && let Some(one) = self.contested.pop_front()
