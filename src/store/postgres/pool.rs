@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool as Connections, PoolConfig, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Pool as Connections, PoolConfig, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 
@@ -38,7 +38,7 @@ impl Pool {
         let size = CONNECTIONS as usize;
         let timeouts = Timeouts { wait: Some(TURN), create: Some(CREATE), recycle: Some(CREATE) };
         let connections = Connections::builder(manager)
-            .config(PoolConfig { timeouts, ..PoolConfig::new(size) })
+            .config(PoolConfig { timeouts, queue_mode: QueueMode::Lifo, ..PoolConfig::new(size) })
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| OpenError::Failed { path: server.to_string(), cause: error.to_string() })?;
