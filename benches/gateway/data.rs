@@ -34,12 +34,14 @@ impl Data {
         }
     }
 
-    /// Brings everything from the log into the tables, and to the disk.
+    /// Brings everything from the log into the tables, and to the disk, with all else that waits to be written there.
     pub fn checkpoint(&self) {
         self.run(match self {
             Self::Sqlite(_) => "PRAGMA wal_checkpoint(TRUNCATE)",
             Self::Postgres(_) => "CHECKPOINT",
         });
+        let synced = std::process::Command::new("sync").status().expect("there is a sync");
+        assert!(synced.success(), "sync: {synced}");
     }
 
     /// Runs SQL behind the gateway's back.

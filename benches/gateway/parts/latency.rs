@@ -11,10 +11,7 @@ use crate::rounds::Rounds;
 use crate::scene::Scene;
 use crate::setup::Setup;
 
-const PACES: [u32; 10] = [50, 200, 500, 1000, 2000, 4000, 6000, 8000, 12_000, 16_000];
-
-/// Those that are written below the plot: the others would have no room.
-const TICKS: [f64; 8] = [50.0, 200.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0];
+const PACES: [u32; 7] = [200, 500, 1000, 2000, 4000, 8000, 16_000];
 
 /// The pace of the target.
 const CALM: u32 = 200;
@@ -117,7 +114,7 @@ fn draw(rounds: &Rounds, curves: &[Vec<Curve>], name: &'static str, title: &str,
     Lines {
         name,
         title: format!("{title}, by load"),
-        x: Scale::log("leads per second", &TICKS),
+        x: Scale::log("leads per second", &PACES.map(f64::from)),
         y: Scale::decades("milliseconds (0.1 and less are on the axis)", 0.1, most),
         series,
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool as Connections, PoolConfig, QueueMode, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool as Connections, PoolConfig, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
 use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 
