@@ -79,27 +79,23 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
         section.row(&format!("beside a neighbour that {name}, p50, ms"), 2, p50);
         section.row(&format!("beside a neighbour that {name}, p99, ms"), 2, p99);
     }
-    let (good, bad): (Vec<_>, Vec<_>) = (0..measured.len()).partition(|place| goods.contains(place));
-    for place in bad.iter().chain(&good[1..good.len() - 1]) {
-        section.row(
-            &format!("a neighbour that {} moves the p99 by, %", measured[*place].name),
-            0,
-            &measured[*place].moved,
-        );
+    let (good, bad): (Vec<_>, Vec<_>) = measured.iter().enumerate().partition(|(place, _)| goods.contains(place));
+    for (_, Measured { name, moved, .. }) in bad.iter().chain(&good[1..good.len() - 1]) {
+        section.row(&format!("a neighbour that {name} moves the p99 by, %"), 0, moved);
     }
-    report.reached(Goal::Neighbours, &[&worst(bad.iter().map(|place| &measured[*place]))]);
+    let bad: Vec<_> = bad.into_iter().map(|(_, measured)| measured).collect();
+    report.reached(Goal::Neighbours, &[&worst(&bad)]);
     section.plot(draw(rounds, &measured));
     report.add(section);
 }
 
 /// What the worst of them does to each setup.
-fn worst<'a>(bad: impl Iterator<Item = &'a Measured> + Clone) -> Vec<Figure> {
-    let setups = bad.clone().map(|measured| measured.moved.len()).max().unwrap_or(0);
+fn worst(bad: &[&Measured]) -> Vec<Figure> {
     let of_setup = |setup: usize| {
-        let all = bad.clone().map(|measured| &measured.moved[setup]);
+        let all = bad.iter().map(|measured| &measured.moved[setup]);
         all.max_by(|one, other| one.median().total_cmp(&other.median())).expect("some are bad").clone()
     };
-    (0..setups).map(of_setup).collect()
+    (0..bad[0].moved.len()).map(of_setup).collect()
 }
 
 fn draw(rounds: &Rounds, measured: &[Measured]) -> Plot {

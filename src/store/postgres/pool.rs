@@ -38,9 +38,11 @@ impl Pool {
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(Config::new(), dial.clone(), config);
         let size = CONNECTIONS as usize;
+        // The connection that was used last goes first: its server process still has at hand what it needs.
+        let queue_mode = QueueMode::Lifo;
         let timeouts = Timeouts { wait: Some(TURN), create: Some(CREATE), recycle: Some(CREATE) };
         let connections = Connections::builder(manager)
-            .config(PoolConfig { timeouts, queue_mode: QueueMode::Lifo, ..PoolConfig::new(size) })
+            .config(PoolConfig { timeouts, queue_mode, ..PoolConfig::new(size) })
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| OpenError::Failed { path: server.to_string(), cause: error.to_string() })?;
