@@ -23,6 +23,9 @@ pub const SETTINGS: [&str; 5] =
 /// old ones, and keeps `min_wal_size` of them for that; a new one would have to make each, and everybody waits for the disk then.
 const LOG_FILES: usize = 48;
 
+/// Writes something into the log, and goes on in a new file of it.
+const ONE_FILE: &str = "PERFORM pg_logical_emit_message(FALSE, '', ''); PERFORM pg_switch_wal();";
+
 /// A database; gone when this is dropped.
 pub struct Database {
     name: String,
@@ -103,6 +106,3 @@ fn server() -> &'static Server {
         server
     })
 }
-
-/// Fills the file that the log is written to, as far as the server can tell.
-const ONE_FILE: &str = "PERFORM pg_logical_emit_message(FALSE, '', ''); PERFORM pg_switch_wal();";

@@ -100,11 +100,8 @@ impl Gateway {
         let (allowed, named) = tokio::join!(self.may_guess(&guess), self.sources_named(candidates));
         let named = named?;
         let who = named.first().map(|(source, _)| source.username.as_str());
-        let throttled = |throttled| {
-            self.note_lacking(&guess);
-            guess.report(throttled, who)
-        };
-        allowed?.map_err(throttled)?;
+        let throttled = |throttled| guess.report(throttled, who);
+        allowed?.inspect_err(|_| self.note_lacking(&guess)).map_err(throttled)?;
         let Some((source, _)) = named.iter().find(|(_, right)| *right) else {
             self.note_lacking(&guess);
             self.count_wrong(&guess).await?.map_err(throttled)?;
