@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::letter::Letter;
 use crate::line::Line;
@@ -14,8 +14,8 @@ use crate::thread;
 /// Requests under way at most; whoever is due after that waits for a line, and this counts as waiting for the answer.
 const LINES: usize = 256;
 
-/// A timer may be so late. What is sent later than that was due before, and this counts, too.
-const EXACT: Duration = Duration::from_millis(2);
+/// A strike may be heard so late. What is sent later than that was due before, and this counts, too.
+const EXACT: Duration = Duration::from_millis(1);
 
 /// Meanwhile connections are made: nothing of this time counts.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -57,13 +57,27 @@ impl Pace {
         thread::run(async move || self.run(letter, &addresses).await).await
     }
 
+    /// The number of each request, at the moment when it is due, and that moment. From a thread of its own: a runtime's timer
+    /// counts whole milliseconds, and is up to two of them late.
+    fn strikes(self) -> mpsc::UnboundedReceiver<(usize, Instant)> {
+        let (strike, strikes) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            let begin = Instant::now();
+            for number in 0..self.requests() {
+                let due = begin + Duration::from_secs(number as u64) / self.per_second;
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                // Whoever listened may have gone.
+                let _ = strike.send((number, due));
+            }
+        });
+        strikes
+    }
+
     async fn run(self, letter: Letter, addresses: &[String]) -> Vec<Exchange> {
         let (permits, idle) = (Arc::new(Semaphore::new(LINES)), Rc::new(RefCell::new(Vec::new())));
-        let begin = Instant::now();
+        let mut strikes = self.strikes();
         let mut exchanges = Vec::new();
-        for number in 0..self.requests() {
-            let due = begin + Duration::from_secs(number as u64) / self.per_second;
-            tokio::time::sleep_until(due.into()).await;
+        while let Some((number, due)) = strikes.recv().await {
             let permit = permits.clone().acquire_owned().await.expect("it stays open");
             // The one that was used last, so that there are no more than are needed.
             let (mut line, mut letter) = idle.borrow_mut().pop().unwrap_or_else(|| {
