@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +18,15 @@ use super::name_servers::NameServers;
 use crate::model::time::after;
 use crate::model::{Clock, Timestamp};
 
-/// Look-ups at once; each takes two sockets. The others wait.
-pub(super) const AT_ONCE: usize = 64;
+/// Look-ups at once, for as long as they may be [`QUICK`]; each takes two sockets. The others wait.
+const TURNS: usize = 32;
+
+/// How long a look-up keeps one of the turns that the others wait for. Nearly all have ended by then.
+const QUICK: Duration = Duration::from_millis(500);
+
+/// Look-ups that take longer, at once. Of names whose servers are silent there can be any number, and each takes as long as a
+/// look-up may: so what is beyond these fails, and nobody waits behind it.
+const SLOW: usize = 32;
 
 /// So many names are known or looked up at once: partners choose them.
 const NAMES: usize = 10_000;
@@ -45,6 +53,7 @@ pub(super) struct NameCache {
     names: Mutex<HashMap<String, Name>>,
     servers: NameServers,
     turns: Semaphore,
+    slow: Semaphore,
     clock: Arc<dyn Clock>,
 }
 
@@ -57,7 +66,8 @@ enum Name {
 impl NameCache {
     /// Nothing is known yet; `servers` are asked, and `clock` tells how long an answer is good.
     pub fn new(servers: NameServers, clock: Arc<dyn Clock>) -> Self {
-        Self { names: Mutex::default(), servers, turns: Semaphore::new(AT_ONCE), clock }
+        let [turns, slow] = [TURNS, SLOW].map(Semaphore::new);
+        Self { names: Mutex::default(), servers, turns, slow, clock }
     }
 
     /// The addresses of `host`.
@@ -93,9 +103,7 @@ impl NameCache {
     }
 
     async fn look_up(self: Arc<Self>, host: String) -> Finding {
-        let turn = self.turns.acquire().await;
-        let finding = self.servers.look_up(&host).await;
-        drop(turn);
+        let finding = self.in_turn(self.servers.look_up(&host)).await;
         let good_for = match &finding {
             Finding::Addresses(_, ttl) => (*ttl).min(LONGEST),
             Finding::Nothing(ttl) => (*ttl).min(LONGEST_WITHOUT),
@@ -110,6 +118,22 @@ impl NameCache {
         }
         drop(names);
         finding
+    }
+
+    /// Has a look-up wait for its turn, and give it to others when it takes long.
+    async fn in_turn(&self, look_up: impl Future<Output = Finding>) -> Finding {
+        let turn = self.turns.acquire().await;
+        let mut look_up = pin!(look_up);
+        tokio::select! {
+            biased;
+            finding = &mut look_up => return finding,
+            () = self.clock.sleep_until(after(self.clock.now(), QUICK)) => {}
+        }
+        let Ok(_slow) = self.slow.try_acquire() else {
+            return Finding::Failed("the name servers do not answer, nor do those of many other names".into());
+        };
+        drop(turn);
+        look_up.await
     }
 
     fn names(&self) -> MutexGuard<'_, HashMap<String, Name>> {

@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// A look-up takes no longer than this, with all repetitions and search domains.
 const LONGEST: Duration = Duration::from_secs(8);
 
+/// So many addresses of a name are kept: who has more is not reached better, only longer remembered.
+const ADDRESSES: usize = 16;
+
 /// The servers.
 pub(super) enum NameServers {
     /// Those of the system's files, as last read.
@@ -116,7 +119,7 @@ impl System {
         Ok(match self.resolver.lookup_ip(host).await {
             Ok(found) => {
                 let ttl = found.as_lookup().answers().iter().map(|record| record.ttl).min().unwrap_or_default();
-                Finding::Addresses(found.iter().collect(), Duration::from_secs(ttl.into()))
+                Finding::Addresses(found.iter().take(ADDRESSES).collect(), Duration::from_secs(ttl.into()))
             }
             Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
                 Finding::Nothing(Duration::from_secs(none.negative_ttl.unwrap_or_default().into()))

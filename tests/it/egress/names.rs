@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use leadgate::egress::{Client, Guard, Resolve, SendError, SystemResolver};
-use leadgate::model::SystemClock;
+use leadgate::model::time::{after, until};
+use leadgate::model::{Clock, SystemClock};
 
 use super::post;
 use crate::harness::clock::ManualClock;
@@ -112,16 +113,40 @@ async fn who_asks_at_the_same_time_shares_one_look_up() {
 #[tokio::test]
 async fn names_whose_servers_are_silent_hold_up_nobody_else() {
     let world = World::start().await;
-    let silent: Vec<_> = (0..60).map(|n| format!("silent{n}.example")).collect();
+    let silent: Vec<_> = (0..200).map(|n| format!("silent{n}.example")).collect();
     silent.iter().for_each(|name| world.server.set(name, Zone::Silence));
     world.set(&["192.0.2.1"], 60);
-    // Each is asked about by many, and they give up when the other one has been found.
-    let hopeless = join_all(silent.iter().cycle().take(600).map(|name| world.resolver.resolve(name)));
+    // Each is asked about by many, all before the other one.
+    let hopeless = silent.iter().cycle().take(600).map(|name| world.resolver.resolve(name));
+    let hopeless = async {
+        let found = join_all(hopeless).await;
+        assert!(found.iter().all(Result::is_err), "{found:?}");
+        std::future::pending::<()>().await;
+    };
+    let time = async {
+        loop {
+            let half_a_second = Duration::from_millis(500);
+            world.clock.awaited(after(world.clock.now(), half_a_second)).await;
+            world.clock.advance(half_a_second);
+        }
+    };
+    let before = world.clock.now();
     tokio::select! {
         biased;
-        found = hopeless => panic!("{found:?}"),
+        () = hopeless => {}
         found = world.resolve() => assert_eq!(found, ["192.0.2.1"]),
+        () = time => {}
     }
+    let waited = until(before, world.clock.now());
+    assert!(waited < Duration::from_secs(8), "no longer than it takes to see that a few dozen are silent: {waited:?}");
+}
+
+#[tokio::test]
+async fn of_a_name_with_very_many_addresses_a_few_are_kept() {
+    let world = World::start().await;
+    let many: Vec<_> = (1..=60).map(|n| format!("192.0.2.{n}")).collect();
+    world.set(&many.iter().map(String::as_str).collect::<Vec<_>>(), 60);
+    assert_eq!(world.resolve().await.len(), 16);
 }
 
 #[tokio::test]
