@@ -15,7 +15,7 @@ use crate::model::Timestamp;
 use crate::model::delivery::{Attempt, Leased, Outcome, Verdict};
 use crate::model::seal::CannotOpen;
 use crate::model::subscription::secret_context;
-use crate::model::time::until;
+use crate::model::time::{after, until};
 
 /// What came of sending; outside, whether there was a secret to sign with.
 type Sent = Result<Result<Answer, SendError>, CannotOpen>;
@@ -64,16 +64,24 @@ impl Drop for Place {
 async fn run(mut place: Place, delivery: Leased, registration: AbortRegistration) {
     let shared = place.shared.clone();
     let started = shared.parts.clock.now();
+    if delivery.until < after(started, shared.parts.policy.timeout) {
+        // The machine stood still between the board's look at the clock and this one.
+        return place.give_back(Some(put_back(&delivery)));
+    }
     // Checks before it sends anything whether the place was recalled already.
     let sent = Abortable::new(send(&shared, &delivery, started), registration).await;
     let settled = match sent {
         Ok(result) => judge(&shared, &delivery, started, result),
         Err(_aborted) => {
             tracing::debug!(delivery = %delivery.id, subscription = %delivery.subscription, "attempt aborted");
-            Settled { outcome: Outcome::of(&delivery, None, Verdict::Release), sign: Sign::Nothing }
+            put_back(&delivery)
         }
     };
     place.give_back(Some(settled));
+}
+
+fn put_back(delivery: &Leased) -> Settled {
+    Settled { outcome: Outcome::of(delivery, None, Verdict::Release), sign: Sign::Nothing }
 }
 
 async fn send(shared: &Shared, delivery: &Leased, now: Timestamp) -> Sent {

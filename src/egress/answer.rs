@@ -8,9 +8,11 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::error::SendError;
+use super::wire::Allowance;
 use crate::model::delivery::EXCERPT;
 
-/// At most about this many bytes of an answer's body are read; then the connection is dropped.
+/// At most so many bytes of an answer are read, whatever they are; then the connection is dropped. Over HTTP/2, where others
+/// share it, so many of an answer's body, and then this one stream is.
 pub const MAX_ANSWER: usize = 64 * 1024;
 
 /// A receiver's answer.
@@ -24,21 +26,29 @@ pub struct Answer {
     pub excerpt: String,
 }
 
-/// Reads an answer, and says whether it was read to its end. `state` is set to the status as soon as it is known: reading may
-/// be cut off after that.
+/// Reads an answer, as far as the allowance goes, and says whether it was read to its end. `state` is set to the status as
+/// soon as it is known: reading may be cut off after that.
 ///
 /// # Errors
 /// [`SendError::Broken`].
-pub(super) async fn read(response: Response<Incoming>, state: &AtomicU16) -> Result<(Answer, bool), SendError> {
+pub(super) async fn read(
+    response: Response<Incoming>,
+    allowance: &Allowance,
+    state: &AtomicU16,
+) -> Result<(Answer, bool), SendError> {
     let status = response.status().as_u16();
     state.store(status, Ordering::Relaxed);
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (mut beginning, mut whole) = (Beginning::default(), true);
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| SendError::Broken { status })?;
-        // What is no data is trailers, which nobody wants.
-        if frame.data_ref().is_some_and(|piece| !beginning.take(piece)) {
+        let goes_on = match frame {
+            // What is no data is trailers, which nobody wants.
+            Ok(frame) => frame.data_ref().is_none_or(|piece| beginning.take(piece)),
+            Err(_) if allowance.is_used_up() => false,
+            Err(_) => return Err(SendError::Broken { status }),
+        };
+        if !goes_on {
             whole = false;
             break;
         }

@@ -19,6 +19,7 @@ use super::message::Message;
 use super::pool::{Pool, Taken, Turn, User};
 use super::ports::is_for_receivers;
 use super::tls;
+use crate::model::Timestamp;
 use crate::model::subscription::DestinationUrl;
 use crate::model::time::after;
 
@@ -94,7 +95,7 @@ impl Client {
         let deadline = after(clock.now(), within);
         tokio::select! {
             biased;
-            answer = self.exchange(Message::new(to, headers, body), &state) => answer,
+            answer = self.exchange(Message::new(to, headers, body), deadline, &state) => answer,
             () = clock.sleep_until(deadline) => Err(match state.load(Ordering::Relaxed) {
                 CONNECTING => SendError::ConnectTimeout,
                 SENDING => SendError::Timeout,
@@ -117,11 +118,20 @@ impl Client {
         if allowed { Ok(()) } else { Err(SendError::Forbidden) }
     }
 
-    /// `state` is set to how far it has come: the exchange may be cut off at any point.
-    async fn exchange(&self, mut message: Message<'_>, state: &AtomicU16) -> Result<Answer, SendError> {
+    /// `state` is set to how far it has come: the exchange may be cut off at any point. Nothing is sent after the deadline, also
+    /// when the machine stood still meanwhile and the timer has not been looked at.
+    async fn exchange(
+        &self,
+        mut message: Message<'_>,
+        deadline: Timestamp,
+        state: &AtomicU16,
+    ) -> Result<Answer, SendError> {
         for repeats in 0.. {
             state.store(CONNECTING, Ordering::Relaxed);
             let (taken, fresh) = self.connection(&message).await?;
+            if self.guard.clock().now() >= deadline {
+                return Err(SendError::ConnectTimeout);
+            }
             state.store(SENDING, Ordering::Relaxed);
             // Whoever hangs up on a new connection without a look at the request would do it again.
             let may_repeat = repeats < REPEATS && (!fresh || matches!(taken, Taken::Http2(_)));
@@ -160,7 +170,10 @@ impl Client {
         let (socket, protocol) = self.dialler.dial(message.to).await?;
         let taken = match protocol {
             Protocol::Http1 => Http1::over(socket, slot).await.map(|connection| Taken::Http1(Box::new(connection))),
-            Protocol::Http2 => Http2::over(socket, slot).await.map(|one| Taken::Http2(pool.share(peer, one))),
+            Protocol::Http2 => {
+                let shared = Http2::over(socket, slot, self.guard.shared_clock()).await;
+                shared.map(|connection| Taken::Http2(pool.share(peer, connection)))
+            }
         };
         drop(first);
         Ok((taken.map_err(|error| SendError::of_exchange(&error))?, true))
@@ -181,7 +194,9 @@ impl Client {
                 return Err(Fault::Unseen(error));
             }
         };
-        let (answer, whole) = connection.while_driven(read(response, state)).await.map_err(Fault::Final)?;
+        let allowance = connection.allowance();
+        let reading = read(response, &allowance, state);
+        let (answer, whole) = connection.while_driven(reading).await.map_err(Fault::Final)?;
         if whole {
             self.pool.keep(&message.peer, connection);
         }
@@ -190,7 +205,9 @@ impl Client {
 }
 
 async fn over_http2(mut user: User, message: &Message<'_>, state: &AtomicU16) -> Result<Answer, Fault> {
-    let response = match user.connection.send(message.copy_for_http2()).await {
+    let sent = user.connection.send(message.copy_for_http2()).await;
+    user.is_answered = true;
+    let response = match sent {
         Ok(response) => response,
         Err(mut failed) => {
             if !is_about_one_request(failed.error()) {
@@ -201,6 +218,6 @@ async fn over_http2(mut user: User, message: &Message<'_>, state: &AtomicU16) ->
             return Err(if unseen { Fault::Unseen(error) } else { Fault::Final(error) });
         }
     };
-    let (answer, _) = read(response, state).await.map_err(Fault::Final)?;
+    let (answer, _) = read(response, &user.connection.allowance(), state).await.map_err(Fault::Final)?;
     Ok(answer)
 }

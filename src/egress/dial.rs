@@ -19,9 +19,9 @@ use tokio_util::either::Either;
 use tower::{Service, ServiceExt};
 use url::Host;
 
-use super::connection::Socket;
 use super::error::{AllForbidden, SendError, Unresolved};
 use super::guard::Guard;
+use super::wire::Socket;
 use crate::model::subscription::DestinationUrl;
 use crate::model::time::after;
 

@@ -6,6 +6,8 @@ use std::io;
 
 use rustls::CertificateError;
 
+use super::wire::TooMuch;
+
 /// The request was not answered, or the answer cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -92,6 +94,9 @@ impl SendError {
         if let Some(error) = find_tls(error) {
             return of_tls(error);
         }
+        if find_in_io::<TooMuch>(error).is_some() {
+            return SendError::Garbage;
+        }
         if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
             return SendError::Garbage;
         }
@@ -165,14 +170,17 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     None
 }
 
-/// rustls's error hides inside an I/O error, which does not name it as its cause.
+/// rustls's error hides inside an I/O error.
 fn find_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    find::<rustls::Error>(error).or_else(|| {
-        let io = find::<io::Error>(error)?;
-        let mut inner: &(dyn Error + 'static) = io.get_ref()?;
-        while let Some(deeper) = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            inner = deeper;
-        }
-        inner.downcast_ref()
-    })
+    find::<rustls::Error>(error).or_else(|| find_in_io(error))
+}
+
+/// An I/O error does not name what is inside as its cause.
+fn find_in_io<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let io = find::<io::Error>(error)?;
+    let mut inner: &(dyn Error + 'static) = io.get_ref()?;
+    while let Some(deeper) = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        inner = deeper;
+    }
+    inner.downcast_ref()
 }

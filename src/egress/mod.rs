@@ -16,6 +16,7 @@ mod ports;
 mod public;
 mod resolve;
 mod tls;
+mod wire;
 
 pub use answer::{Answer, MAX_ANSWER};
 pub use client::{Client, ClientError};

@@ -10,7 +10,8 @@ use http::uri::{Authority, Scheme};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::connection::{Http1, Http2, Slot};
+use super::connection::{Http1, Http2};
+use super::wire::Slot;
 use crate::model::time::after;
 use crate::model::{Clock, Timestamp};
 
@@ -78,6 +79,9 @@ pub(super) enum Taken {
 /// One user of a shared connection.
 pub(super) struct User {
     pub connection: Http2,
+    /// Whether the request came to something. One that was given up may still wait for its turn there, and all later ones
+    /// would wait behind it: so nobody else is to use the connection.
+    pub is_answered: bool,
     pool: Arc<Pool>,
     peer: Peer,
     number: Ticket,
@@ -157,7 +161,7 @@ impl Pool {
         let shared = Shared { connection: connection.clone(), users: 1, ticket: None, number };
         let before = shelf.shared.insert(peer.clone(), shared);
         drop((shelf, before));
-        User { connection, pool: self.clone(), peer: peer.clone(), number }
+        User { connection, is_answered: false, pool: self.clone(), peer: peer.clone(), number }
     }
 
     /// The right to open one more socket. Waits only while every connection is in use.
@@ -204,7 +208,7 @@ impl Pool {
         if let Some(ticket) = shared.ticket.take() {
             shelf.idle.remove(&ticket);
         }
-        Some(User { connection, pool: self.clone(), peer: peer.clone(), number })
+        Some(User { connection, is_answered: false, pool: self.clone(), peer: peer.clone(), number })
     }
 
     /// `false`: nothing is idle.
@@ -312,6 +316,9 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
+        if !self.is_answered {
+            return self.retire();
+        }
         let now = self.pool.clock.now();
         let mut shelf = self.pool.shelf();
         let Some(shared) = shelf.shared.get_mut(&self.peer).filter(|shared| shared.number == self.number) else {

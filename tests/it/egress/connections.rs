@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use leadgate::egress::{Answer, SendError};
 use leadgate::model::time::after;
 use leadgate::model::{Clock, SystemClock};
 use nix::unistd::getpid;
@@ -51,6 +53,44 @@ async fn an_answer_that_was_not_read_to_its_end_closes_its_connection() {
 }
 
 #[tokio::test]
+async fn of_an_answer_in_small_pieces_no_more_is_read() {
+    let (sent, written) = flooded(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n").await;
+    let answer = sent.unwrap();
+    assert_eq!((answer.status, answer.excerpt), (200, "x".repeat(1024)));
+    assert!(written < FLOOD, "{written}");
+}
+
+#[tokio::test]
+async fn interim_answers_without_an_end_are_not_waited_for() {
+    let (sent, written) = flooded(b"", b"HTTP/1.1 100 Continue\r\n\r\n").await;
+    assert_eq!(sent, Err(SendError::Garbage));
+    assert!(written < FLOOD, "{written}");
+}
+
+/// More than what is read and all that systems keep in between.
+const FLOOD: usize = 1 << 28;
+
+/// What comes of a request that is answered with these bytes, and those again and again; and how many were written.
+async fn flooded(head: &'static [u8], again: &'static [u8]) -> (Result<Answer, SendError>, usize) {
+    let (listener, client) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), client(&[], Arc::new(ManualClock::new()), 8));
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let ended = tokio::join!(post(&client, &url, "a lead"), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read(&mut [0; 4096]).await.unwrap();
+        let (mut written, pieces) = (stream.write(head).await.unwrap(), again.repeat(1000));
+        while written < FLOOD
+            && let Ok(more) = stream.write(&pieces).await
+        {
+            written += more;
+        }
+        written
+    });
+    assert_eq!(client.connections(), 0);
+    ended
+}
+
+#[tokio::test]
 async fn however_many_hosts_there_are_the_connections_stay_within_their_bound() {
     const BOUND: usize = 16;
     let names: Vec<_> = (0..1000).map(|n| format!("host{n}.test")).collect();
@@ -90,6 +130,23 @@ async fn who_finds_all_connections_in_use_waits_for_one() {
         held.into_iter().for_each(|arrival| arrival.answer(Reply::status(200)));
     });
     assert!(sent.iter().all(|sent| sent.as_ref().is_ok_and(|answer| answer.status == 200)));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_the_deadline_though_the_connection_is_there_by_then() {
+    let (listener, clock) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::new(ManualClock::new()));
+    let client = client(&[], clock.clone(), 8);
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let mut sent = pin!(post(&client, &url, "a lead"));
+    // As when the machine stands still while a connection is being made.
+    let (mut stream, _) = tokio::select! {
+        biased;
+        accepted = listener.accept() => accepted.unwrap(),
+        _ = &mut sent => panic!("it waits for its connection"),
+    };
+    clock.advance(Duration::from_secs(15));
+    assert_eq!(sent.await, Err(SendError::ConnectTimeout));
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use leadgate::egress::Client;
+use leadgate::egress::{Client, SendError};
 use leadgate::model::time::after;
 use leadgate::model::{Clock, SystemClock};
 
@@ -13,6 +13,7 @@ use super::{client, post};
 use crate::harness::clock::ManualClock;
 use crate::harness::receiver::{Receiver, Reply};
 use crate::harness::secure::Http2Receiver;
+use crate::harness::soon;
 
 fn localhost() -> Client {
     client(&["localhost"], Arc::new(SystemClock), 8)
@@ -135,6 +136,32 @@ async fn an_idle_connection_is_closed_after_four_seconds() {
     assert_eq!(client.connections(), 1);
     clock.advance(Duration::from_secs(4));
     assert_eq!(receiver.ended().await, 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_no_requests_holds_no_connection_for_long() {
+    let clock = Arc::new(ManualClock::new());
+    let client = client(&["localhost"], clock.clone(), 8);
+    let receiver = Http2Receiver::start(0).await;
+    let (sent, ()) = tokio::join!(post(&client, receiver.url(), "a lead"), async {
+        clock.awaited(after(clock.now(), Duration::from_secs(15))).await;
+        // Everything happens on this thread: by then the request waits for a stream.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.connections(), 1);
+        clock.advance(Duration::from_secs(15));
+    });
+    assert_eq!(sent, Err(SendError::Timeout));
+    let good_bye = clock.now();
+    clock.awaited(after(good_bye, Duration::from_secs(1))).await;
+    clock.advance(Duration::from_secs(1));
+    soon("the connection is closed", async {
+        while client.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
