@@ -60,10 +60,11 @@ impl Entry {
         !self.ready.is_empty() && self.held_until.is_none()
     }
 
-    /// Whether it has to be looked at for each lease. There may be any number of dead receivers, and most of them hold
-    /// nothing at any time: these sleep.
+    /// Whether it has to be looked at for each lease. There may be any number of receivers that are dead, or were and left a
+    /// pace behind, and most of them hold nothing at any time: these sleep.
     pub(super) fn is_awake(&self) -> bool {
-        self.held() > 0 || self.health != Health::Failing
+        let waits = self.more || self.passed_over.is_some() || self.held_until.is_some();
+        self.held() > 0 || (waits && self.health != Health::Failing)
     }
 
     /// Whether forgetting it loses nothing but its pace.

@@ -233,6 +233,32 @@ fn those_that_fail_and_hold_nothing_are_not_looked_at_for_a_lease_but_asked_when
 }
 
 #[test]
+fn those_that_have_recovered_and_hold_nothing_are_not_looked_at_either() {
+    let (mut board, _jobs) = board(64);
+    for number in 1..=100 {
+        // Once it has too much to do, and then it is well: that leaves a pace to be remembered.
+        for settled in
+            [|start: &Start| refused(start, Duration::ZERO), |start: &Start| outcome(start, Verdict::Delivered)]
+        {
+            let request = plan(&mut board);
+            let start = board.accept(batch(vec![leased(number, subscription(number))]), &request).starts.remove(0);
+            board.settle(&start.seat, Some(settled(&start)), now());
+            board.recorded(1);
+        }
+    }
+    // The store says that there is nothing more of the last one.
+    let request = plan(&mut board);
+    board.accept(batch(vec![]), &request);
+    let request = plan(&mut board);
+    assert_eq!((board.entries.len(), request.busy.len()), (100, 0));
+    assert_eq!(board.room_of_sleeper(subscription(1), now()), Some(2));
+
+    let later = after(now(), Duration::from_secs(601));
+    board.plan(later, lease(), after(later, 2 * TIMEOUT)).expect("there is room");
+    assert_eq!(board.entries.len(), 0);
+}
+
+#[test]
 fn a_failing_subscription_that_was_passed_over_is_not_called_while_its_pace_holds_it_back() {
     let mut board = board_with_failing(2);
     let request = plan(&mut board);
