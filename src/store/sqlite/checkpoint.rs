@@ -1,23 +1,83 @@
 //! Keeps the write-ahead log short.
 //!
-//! SQLite moves the log's contents into the database by itself every so many pages, but can begin the log anew only when
-//! no reader looks at it. Under steady reading that may not happen by itself for long; so once the log is long, the
-//! writer tries to empty it. It never waits for a reader: one from elsewhere, a backup or a dump, may read for minutes.
+//! What is in the log is moved into the database by a thread of its own: to do so, and to have the disk take it, lasts
+//! some milliseconds, in which the writer could have committed leads. The log begins anew only when all of it has been moved, which
+//! is never so while the writer adds to it: so now and then the writer moves the rest itself, which is little.
+//!
+//! SQLite can begin the log anew only when no reader looks at it. Under steady reading that may not happen by itself for long; so
+//! once the log is long, the writer tries to empty it. It never waits for a reader: one from elsewhere, a backup or a dump, may
+//! read for minutes.
 
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
-/// Pages in the log after which SQLite moves them, without waiting for anybody: 8 MiB.
-const MOVED_AFTER: i64 = 2000;
+/// Pages that are added to the log until some are moved: 8 MiB.
+const MOVED_AFTER: i32 = 2000;
+
+/// Pages in the log after which the writer moves the rest: 32 MiB.
+const ANEW_AFTER: i32 = 4 * MOVED_AFTER;
 
 /// Bytes of log after which the writer tries to empty it.
 pub(super) const LONG: u64 = 64 * 1024 * 1024;
 
 /// Sets up the write connection.
 pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "wal_autocheckpoint", MOVED_AFTER)?;
     connection.pragma_update(None, "journal_size_limit", i64::try_from(LONG).unwrap_or(i64::MAX))
+}
+
+/// The thread that moves the log into the database. It ends when the write connection that it works for is closed.
+pub(super) struct Mover(JoinHandle<()>);
+
+impl Mover {
+    /// Starts it, with a `connection` of its own to the database that `writer` writes.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn start(writer: &mut Connection, connection: Connection) -> std::io::Result<Self> {
+        let (nudge, nudges) = sync_channel(1);
+        let mover = std::thread::Builder::new().name("sqlite-mover".into()).spawn(move || {
+            while nudges.recv().is_ok() {
+                move_log(&connection);
+            }
+        })?;
+        writer.wal_hook(Some(watch(nudge))).map_err(std::io::Error::other)?;
+        Ok(Self(mover))
+    }
+
+    /// Waits until it has ended.
+    pub(super) fn join(self) {
+        // A panic there has been reported.
+        let _ = self.0.join();
+    }
+}
+
+/// What follows from each commit: the mover is nudged, or the rest is moved.
+fn watch(nudge: SyncSender<()>) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> + Send {
+    let mut moved = 0;
+    move |wal, pages| {
+        if pages >= ANEW_AFTER {
+            // Fails while the mover is at it; then the next commit tries again.
+            let _ = wal.checkpoint();
+        } else if pages < moved {
+            moved = 0;
+        } else if pages - moved >= MOVED_AFTER {
+            moved = pages;
+            // It may have been nudged already.
+            let _ = nudge.try_send(());
+        }
+        Ok(())
+    }
+}
+
+/// Moves what the log holds, as far as nobody reads what was before. Neither waits for a writer nor keeps one waiting.
+fn move_log(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(%error, "the write-ahead log was not moved");
+    }
 }
 
 /// Keeps a connection's log short.
@@ -92,6 +152,15 @@ mod tests {
             Self { directory, connection }
         }
 
+        fn path(&self) -> std::path::PathBuf {
+            self.directory.path().join("x.db")
+        }
+
+        /// The length of the database itself.
+        fn database(&self) -> u64 {
+            std::fs::metadata(self.path()).unwrap().len()
+        }
+
         fn grow(&self, bytes: u64) {
             self.connection.execute_batch(&format!("INSERT INTO t VALUES (zeroblob({bytes}))")).unwrap();
         }
@@ -102,10 +171,36 @@ mod tests {
 
         /// Somebody else, who reads and goes on reading.
         fn reader(&self) -> Connection {
-            let reader = Connection::open(self.directory.path().join("x.db")).unwrap();
+            let reader = Connection::open(self.path()).unwrap();
             reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
             reader
         }
+    }
+
+    #[test]
+    fn a_long_log_is_moved_though_somebody_is_writing_and_begins_anew_when_nobody_is() {
+        let mut log = Log::new();
+        let other = Connection::open(log.path()).unwrap();
+        let mover = Mover::start(&mut log.connection, other).unwrap();
+        let page: i64 = log.connection.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+        let pages = |pages: i32| (i64::from(pages) * page) as u64;
+
+        let before = log.database();
+        log.grow(pages(MOVED_AFTER));
+        log.connection.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
+        while log.database() < before + pages(MOVED_AFTER) {
+            std::thread::yield_now();
+        }
+        log.connection.execute_batch("COMMIT").unwrap();
+
+        log.grow(pages(ANEW_AFTER));
+        let longest = log.length();
+        for _ in 0..10 {
+            log.grow(pages(MOVED_AFTER));
+        }
+        assert!(log.length() < longest + pages(ANEW_AFTER), "{}", log.length());
+        drop(log);
+        mover.join();
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl SqliteStore {
             }
         });
         prepared.map_err(|error| location.failed(&error))?;
-        Writer::start(connection, signals, lock).map_err(|error| location.no_thread(error))
+        let other = location.open().map_err(|error| location.failed(&error))?;
+        Writer::start(connection, other, signals, lock).map_err(|error| location.no_thread(error))
     }
 
     /// Runs `work` in the writer's next transaction.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoint::{self, Shortener};
+use super::checkpoint::{self, Mover, Shortener};
 use super::error::{closed, panicked};
 use super::statements::Statements;
 use crate::model::SubscriptionId;
@@ -93,19 +93,23 @@ enum Message {
 }
 
 impl Writer {
-    /// Starts the thread. `held` is dropped when it ends, after the connection is closed: the lock on the database.
+    /// Starts the thread, with `other`, a connection for the log's [`Mover`]. `held` is dropped when it ends, after the
+    /// connections are closed: the lock on the database.
     pub(super) fn start(
-        connection: Connection,
+        mut connection: Connection,
+        other: Connection,
         signals: Arc<Signals>,
         held: impl Send + 'static,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (ending, end) = oneshot::channel::<()>();
+        let mover = Mover::start(&mut connection, other)?;
         std::thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
             // Dropped at the end, also if that is a panic.
             let _ending = ending;
             let shortener = Shortener::new(checkpoint::LONG);
             Loop { connection, jobs, signals, durability: None, shortener }.run();
+            mover.join();
             drop(held);
         })?;
         Ok(Self { queue, end: Mutex::new(Some(end)) })

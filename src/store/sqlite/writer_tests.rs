@@ -29,7 +29,8 @@ impl Desk {
              CREATE TABLE notes (n INTEGER PRIMARY KEY, parent INTEGER REFERENCES notes (n))";
         connection.execute_batch(sql).unwrap();
         let signals = Arc::new(Signals::default());
-        let writer = Arc::new(Writer::start(connection, signals.clone(), ()).unwrap());
+        let writer =
+            Arc::new(Writer::start(connection, Connection::open(&path).unwrap(), signals.clone(), ()).unwrap());
         Self { writer, signals, reader: Connection::open(&path).unwrap(), _directory: directory }
     }
 
@@ -210,7 +211,7 @@ async fn closing_waits_for_no_reader() {
         false
     };
     connection.busy_handler(Some(wait)).unwrap();
-    let writer = Writer::start(connection, Arc::default(), ()).unwrap();
+    let writer = Writer::start(connection, Connection::open(&path).unwrap(), Arc::default(), ()).unwrap();
     let reader = Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM notes").unwrap();
     writer.run(Full, note(1)).await.unwrap();
