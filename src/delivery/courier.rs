@@ -19,7 +19,7 @@ impl Courier for Hand {
         let shared = self.0.upgrade()?;
         let now = shared.parts.clock.now();
         let number = shared.board().promise(subscription, bytes, now)?;
-        let lease = LeaseToken::random(&*shared.parts.entropy);
+        let lease = shared.new_lease();
         let until = after(now, lease_time(shared.parts.policy.timeout));
         Some(Box::new(Promised { shared, subscription, number: Some(number), lease, until }))
     }
@@ -28,6 +28,10 @@ impl Courier for Hand {
         let Some(shared) = self.0.upgrade() else { return Space::For(1) };
         let now = shared.parts.clock.now();
         shared.board().space_for(subscription, now)
+    }
+
+    fn has_leased(&self, lease: LeaseToken) -> bool {
+        self.0.upgrade().is_some_and(|shared| shared.has_leased(lease))
     }
 }
 

@@ -15,10 +15,10 @@ use super::recorder::{Job, PAUSE, Recorder};
 use super::shared::{DriverParts, Shared};
 use super::stats::DeliveryStats;
 use super::vitals;
+use crate::model::Timestamp;
 use crate::model::delivery::{Failing, LeaseRequest};
 use crate::model::time::after;
 use crate::model::vitals::Vitals;
-use crate::model::{LeaseToken, Timestamp};
 use crate::store::Signal;
 
 /// The store is asked this often even if nothing seems due: other processes write to it too.
@@ -115,7 +115,7 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
     let poll = after(now, POLL);
     let starts = shared.board().round(now);
     begin(shared, starts);
-    let token = LeaseToken::random(&*shared.parts.entropy);
+    let token = shared.new_lease();
     let until = after(now, lease_time(shared.parts.policy.timeout));
     let plan = shared.board().plan(now, token, until);
     let Some(request) = plan.map(|plan| LeaseRequest { failing: failing(shared, now), ..plan }) else {

@@ -13,7 +13,7 @@ use super::recorder::Job;
 use super::stats::DeliveryStats;
 use crate::egress::Client;
 use crate::model::seal::Keyring;
-use crate::model::{Clock, Entropy, Timestamp};
+use crate::model::{Clock, Entropy, LeaseToken, Timestamp};
 use crate::store::SharedStore;
 
 /// What a driver works with.
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// When the loop was last done with a round.
     pub last_round: Mutex<Timestamp>,
     board: Mutex<Board>,
+    /// What all leases of this driver begin like.
+    holder: LeaseToken,
 }
 
 impl Shared {
@@ -61,6 +63,7 @@ impl Shared {
         };
         let board = Mutex::new(Board::new(limits, policy.timeout, recorder, stats.clone()));
         let began = parts.clock.now();
+        let holder = LeaseToken::random(&*parts.entropy);
         Self {
             parts,
             stats,
@@ -70,7 +73,18 @@ impl Shared {
             began,
             last_round: Mutex::new(began),
             board,
+            holder,
         }
+    }
+
+    /// A lease for this driver.
+    pub fn new_lease(&self) -> LeaseToken {
+        self.holder.another(&*self.parts.entropy)
+    }
+
+    /// Whether this driver has taken the lease.
+    pub fn has_leased(&self, lease: LeaseToken) -> bool {
+        self.holder.has_holder_of(lease)
     }
 
     /// The loop is done with a round.

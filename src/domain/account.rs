@@ -92,7 +92,8 @@ impl Gateway {
             disconnect: wish.disconnect,
             now,
         };
-        match self.store.set_password(change).await? {
+        let set = self.store.set_password(change).await?;
+        match self.once_let_go(set).await {
             PasswordSet::Refused => Ok(ChangedPassword::Wrong),
             PasswordSet::Done => {
                 tracing::info!(user = %user.id, disconnect = wish.disconnect, "changed the password");
@@ -120,7 +121,8 @@ impl Gateway {
         let (proof, now) = (Proof::Link(link.hash()), self.clock.now());
         let device = device.marked(user.id, &password, &self.keys, &*self.entropy);
         let change = PasswordChange { user: user.id, proof, password, disconnect: false, now };
-        match self.store.set_password(change).await? {
+        let set = self.store.set_password(change).await?;
+        match self.once_let_go(set).await {
             PasswordSet::Refused => Ok(SetPassword::Dead),
             PasswordSet::Done => {
                 tracing::info!(user = %user.id, "set the password by a link");

@@ -16,6 +16,7 @@ pub mod login;
 pub mod new_password;
 pub mod oauth;
 pub mod passwords;
+mod recalls;
 pub mod rekey;
 pub mod subscriptions;
 
@@ -30,7 +31,7 @@ use crate::model::seal::Keyring;
 use crate::model::session::Lives;
 use crate::model::vitals::Vitals;
 use crate::model::{Clock, Entropy};
-use crate::store::SharedStore;
+use crate::store::{Recalling, SharedStore};
 
 pub use self::known_sources::KnownSources;
 pub use crate::store::StoreError;
@@ -58,6 +59,14 @@ pub struct Gateway {
     pub post_office: Option<PostOffice>,
     /// The operator's choices.
     pub policy: Policy,
+}
+
+impl Gateway {
+    /// What became of a change, once other gateways have let go of what it recalled.
+    async fn once_let_go<T>(&self, change: Recalling<T>) -> T {
+        recalls::let_go(&*self.store, &*self.clock, change.outstanding).await;
+        change.outcome
+    }
 }
 
 /// The operator's choices that verbs depend on.

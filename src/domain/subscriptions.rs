@@ -81,7 +81,8 @@ impl Gateway {
     }
 
     /// Sets the partner's subscription to the site. When this returns, every later change, and all that still waits,
-    /// goes to the new URL and is signed with the new secret.
+    /// goes to the new URL and is signed with the new secret, unless a gateway that is cut off still holds some of it (see
+    /// [`super::recalls`]).
     pub async fn subscribe(&self, by: Subscriber, wish: &Map<String, Value>) -> Result<Shown, SubscriptionError> {
         let (url, secret) = self.parse(wish).await.map_err(SubscriptionError::Invalid)?;
         let subscription = NewSubscription {
@@ -93,16 +94,19 @@ impl Gateway {
             by: Some(by.grant),
             now: self.clock.now(),
         };
-        match self.store.replace_subscription(subscription).await? {
+        let replaced = self.store.replace_subscription(subscription).await?;
+        match self.once_let_go(replaced).await {
             Replaced::Done => Ok(Shown { url: url.as_str().to_owned(), secret }),
             Replaced::NoSuchSite => Err(SubscriptionError::SiteNotFound),
             Replaced::Revoked => Err(SubscriptionError::Revoked),
         }
     }
 
-    /// Removes the partner's subscription to the site, if there is one. When this returns, nothing more is sent.
+    /// Removes the partner's subscription to the site, if there is one. When this returns, nothing more is sent,
+    /// unless by a gateway that is cut off (see [`super::recalls`]).
     pub async fn unsubscribe(&self, by: Subscriber) -> Result<(), SubscriptionError> {
-        self.store.remove_subscription(by.partner, by.site, self.clock.now()).await?;
+        let removed = self.store.remove_subscription(by.partner, by.site, self.clock.now()).await?;
+        self.once_let_go(removed).await;
         Ok(())
     }
 

@@ -131,6 +131,18 @@ id!(
 impl LeaseToken {
     /// Nobody's, and void: of a delivery whose holder gave it back or has died. It may have been on its way all the same.
     pub const NOBODYS: Self = Self::from_bytes([0; 16]);
+
+    /// Another lease of the same holder: its first half is the same, the rest is random.
+    pub fn another(&self, entropy: &dyn Entropy) -> Self {
+        let mut bytes = *Self::random(entropy).as_bytes();
+        bytes[..8].copy_from_slice(&self.as_bytes()[..8]);
+        Self::from_bytes(bytes)
+    }
+
+    /// Whether both leases have the same holder.
+    pub fn has_holder_of(&self, other: Self) -> bool {
+        self.as_bytes()[..8] == other.as_bytes()[..8]
+    }
 }
 
 impl ChangeId {

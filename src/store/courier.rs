@@ -16,6 +16,10 @@ pub trait Courier: Send + Sync {
     /// Whether there is space for what falls due of the subscription, and waits in the store. If there is none, the courier need
     /// not be told: it comes for it as soon as there is. It must be quick and must not call the store.
     fn space_for(&self, subscription: SubscriptionId) -> Space;
+
+    /// Whether the lease is the courier's own. What is under one is not sent any more once the courier has heard of its recall. It
+    /// must be quick and must not call the store.
+    fn has_leased(&self, lease: LeaseToken) -> bool;
 }
 
 /// Room for one delivery. Who drops it gives it back.

@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 
-use super::Result;
+use super::{Outstanding, Result};
 use crate::model::delivery::{
     Delivery, DeliveryDetails, DeliveryFilter, InLine, LeaseBatch, LeaseRequest, Outcome, Replay,
 };
@@ -25,6 +25,11 @@ pub trait Deliveries: Send + Sync {
     /// Records outcomes, and makes the next of each finished lane due. Those whose lease is no longer the holder's
     /// change nothing. Returns how many were recorded.
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize>;
+
+    /// Those that are still under the leases under which they were recalled: their holders have not recorded what became of
+    /// them, and the leases have not run out at `now`. Once there are none, nothing is sent any more as it was before the
+    /// recall.
+    async fn still_outstanding(&self, recalled: Outstanding, now: Timestamp) -> Result<Outstanding>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>>;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Result;
+use super::{Recalling, Result};
 use crate::model::partner::{ClientId, Partner, PartnerChange, Slug};
 use crate::model::person::{Email, PasswordHash, User};
 use crate::model::site::Site;
@@ -87,7 +87,7 @@ pub trait Directory: Send + Sync {
     async fn owners_of(&self, site: SiteId) -> Result<Vec<User>>;
     /// Removes a site at `now`: grants end, subscriptions and what waits for them are cancelled, at once. Its leads
     /// are deleted by [`super::Store::purge`].
-    async fn remove_site(&self, site: SiteId, now: Timestamp) -> Result<Removed>;
+    async fn remove_site(&self, site: SiteId, now: Timestamp) -> Result<Recalling<Removed>>;
 
     /// Adds a partner.
     async fn add_partner(&self, partner: Partner) -> Result<NewPartner>;
@@ -103,7 +103,7 @@ pub trait Directory: Send + Sync {
     /// authorization request on.
     async fn change_partner(&self, slug: &Slug, change: PartnerChange) -> Result<Removed>;
     /// Removes a partner at `now`: its grants and tokens end, its subscriptions and what waits for them are cancelled.
-    async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed>;
+    async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Recalling<Removed>>;
 
     /// Adds a source.
     async fn add_source(&self, source: Source) -> Result<AddSource>;

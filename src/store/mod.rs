@@ -12,6 +12,7 @@ mod oauth;
 mod passwords;
 pub mod postgres;
 pub(crate) mod queue;
+mod recalling;
 mod secrets;
 mod sessions;
 pub mod signals;
@@ -31,6 +32,7 @@ pub use directory::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed}
 pub use leads::Leads;
 pub use oauth::OAuth;
 pub use passwords::Passwords;
+pub use recalling::{Outstanding, Recalling};
 pub use secrets::{Resealed, SealedSecret, Secrets};
 pub use sessions::Sessions;
 pub use signals::{Signal, Signals};

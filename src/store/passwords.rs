@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Result;
+use super::{Recalling, Result};
 use crate::model::password::{NewLink, PasswordChange, PasswordSet};
 use crate::model::person::{PasswordHash, User};
 use crate::model::token::{Hashed, PasswordLink};
@@ -14,7 +14,7 @@ pub trait Passwords: Send + Sync {
     /// Sets a password, if what allows it still does. All sessions and links of the person end with it. If asked, the
     /// applications that the person connected are disconnected: the grants that it gave end; the subscriptions that were set with
     /// them, and what waits for those, are cancelled ([`super::Signal::Recalled`] is sent for each).
-    async fn set_password(&self, change: PasswordChange) -> Result<PasswordSet>;
+    async fn set_password(&self, change: PasswordChange) -> Result<Recalling<PasswordSet>>;
 
     /// Replaces a password's hash by a better one of the same password, if it is still `old`.
     async fn rehash_password(&self, user: UserId, old: PasswordHash, new: PasswordHash) -> Result<()>;

@@ -1,14 +1,14 @@
 //! What commits mean to the rest of this process: new work for the delivery driver, subscriptions that changed.
 //!
 //! Listeners run after the commit and before the caller is answered. So when a partner's DELETE answers, the driver has
-//! already dropped what it held for that subscription.
+//! already dropped what it held for that subscription. What other processes hold is another matter: see `recalling`.
 
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
 use super::courier::{Courier, Room};
-use crate::model::SubscriptionId;
 use crate::model::delivery::Space;
+use crate::model::{LeaseToken, SubscriptionId};
 
 /// Something was committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,12 @@ impl Signals {
     pub(in crate::store) fn space_for(&self, subscription: SubscriptionId) -> Space {
         let courier = self.courier.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         courier.as_ref().map_or(Space::For(1), |courier| courier.space_for(subscription))
+    }
+
+    /// Whether the lease is this process's own.
+    pub(in crate::store) fn is_own(&self, lease: LeaseToken) -> bool {
+        let courier = self.courier.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        courier.as_ref().is_some_and(|courier| courier.has_leased(lease))
     }
 
     /// Tells every listener.

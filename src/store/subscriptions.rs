@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Result, StoreError};
+use super::{Recalling, Result, StoreError};
 use crate::model::partner::Slug;
 use crate::model::seal::Sealed;
 use crate::model::subscription::{DestinationUrl, Subscription};
@@ -103,11 +103,11 @@ pub trait Subscriptions: Send + Sync {
     /// and mends several into the oldest one (what waits for the others is cancelled: it waits for this one too). If URL
     /// or secret differ, or others were removed, [`super::Signal::Recalled`] is sent for each; if it was paused,
     /// [`super::Signal::Work`].
-    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Replaced>;
+    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Recalling<Replaced>>;
 
     /// Removes the partner's subscription to the site, also several, and cancels what waits; sends
     /// [`super::Signal::Recalled`]. `false`: there was none.
-    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<bool>;
+    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<Recalling<bool>>;
 
     /// Adds a subscription as old data has it, also beside another one.
     async fn import_subscription(&self, subscription: NewSubscription) -> Result<Replaced>;

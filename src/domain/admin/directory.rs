@@ -38,7 +38,8 @@ impl Admin {
     pub async fn set_password(&self, user: &User, password: PasswordHash, disconnect: bool) -> Result<()> {
         let now = self.clock.now();
         let change = PasswordChange { user: user.id, proof: Proof::Operator, password, disconnect, now };
-        match self.store.set_password(change).await? {
+        let set = self.store.set_password(change).await?;
+        match self.once_let_go(set).await {
             PasswordSet::Done => Ok(()),
             PasswordSet::Refused => Err(AdminError::NoSuchUser(user.email.clone())),
         }
@@ -97,7 +98,8 @@ impl Admin {
 
     /// Removes a site: at once nobody reaches it; its leads are deleted in time.
     pub async fn remove_site(&self, site: SiteId) -> Result<()> {
-        found(self.store.remove_site(site, self.clock.now()).await?, || AdminError::NoSuchSite(site))
+        let removed = self.store.remove_site(site, self.clock.now()).await?;
+        found(self.once_let_go(removed).await, || AdminError::NoSuchSite(site))
     }
 }
 

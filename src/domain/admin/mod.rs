@@ -7,11 +7,12 @@ mod partners;
 
 use std::sync::Arc;
 
+use crate::domain::recalls;
 use crate::egress::Mailer;
 use crate::model::partner::Slug;
 use crate::model::person::Email;
 use crate::model::{Clock, DeliveryId, Entropy, SiteId};
-use crate::store::{SharedStore, StoreError};
+use crate::store::{Recalling, SharedStore, StoreError};
 
 pub use directory::OwnedSite;
 pub use invitations::Invitation;
@@ -30,6 +31,14 @@ pub struct Admin {
     pub public_url: String,
     /// Sends mail, if that is set up.
     pub mailer: Option<Mailer>,
+}
+
+impl Admin {
+    /// What became of a change, once the gateways have let go of what it recalled.
+    async fn once_let_go<T>(&self, change: Recalling<T>) -> T {
+        recalls::let_go(&*self.store, &*self.clock, change.outstanding).await;
+        change.outcome
+    }
 }
 
 /// What an operator asked for cannot be done.

@@ -99,7 +99,7 @@ impl Admin {
     /// Removes a partner, its tokens and its subscriptions.
     pub async fn remove_partner(&self, slug: &Slug) -> Result<()> {
         let removed = self.store.remove_partner(slug, self.clock.now()).await?;
-        found(removed, || AdminError::NoSuchPartner(slug.clone()))
+        found(self.once_let_go(removed).await, || AdminError::NoSuchPartner(slug.clone()))
     }
 
     /// Adds a source of leads.

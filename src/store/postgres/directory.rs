@@ -11,7 +11,7 @@ use crate::model::site::Site;
 use crate::model::source::{Source, Username};
 use crate::model::token::{Credential, Hashed};
 use crate::model::{SiteId, Timestamp, UserId};
-use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, Result};
+use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Recalling, Removed, Result};
 
 #[async_trait]
 impl Directory for PostgresStore {
@@ -55,7 +55,7 @@ impl Directory for PostgresStore {
         sites::owners(&self.database.read().await?, site).await
     }
 
-    async fn remove_site(&self, site: SiteId, now: Timestamp) -> Result<Removed> {
+    async fn remove_site(&self, site: SiteId, now: Timestamp) -> Result<Recalling<Removed>> {
         write!(self, Full, tx => sites::remove(&tx, site, now))
     }
 
@@ -83,7 +83,7 @@ impl Directory for PostgresStore {
         write!(self, Full, tx => partners::change(&tx, slug, change))
     }
 
-    async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {
+    async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Recalling<Removed>> {
         write!(self, Full, tx => partners::remove(&tx, slug, now))
     }
 

@@ -18,8 +18,8 @@ use super::dial::{Dial, Tls};
 use super::locks::IN_USE;
 use super::server::ANSWER;
 use super::statements::{Db, Params, RowResult, params};
-use crate::model::SubscriptionId;
 use crate::model::delivery::Space;
+use crate::model::{LeaseToken, SubscriptionId};
 use crate::store::{Result, Room, Signal, Signals};
 
 /// Between two tellings that there is work.
@@ -71,6 +71,11 @@ impl News {
     /// Whether this process has space for what falls due of the subscription.
     pub(super) fn space_for(&self, subscription: SubscriptionId) -> Space {
         self.signals.space_for(subscription)
+    }
+
+    /// Whether the lease is this process's own.
+    pub(super) fn is_own(&self, lease: LeaseToken) -> bool {
+        self.signals.is_own(lease)
     }
 
     /// Tells this process what was committed, and has the other nodes told.

@@ -9,7 +9,7 @@ use super::{locks, oauth, subscriptions};
 use crate::model::partner::{ClientId, Partner, PartnerChange, Slug};
 use crate::model::token::{Credential, Hashed};
 use crate::model::{PartnerId, SiteId, Timestamp};
-use crate::store::{NewPartner, Removed, Result};
+use crate::store::{NewPartner, Recalling, Removed, Result};
 
 /// Everything of the partner's row; its redirect URIs lie in their own table.
 fn partner(row: &Row) -> RowResult<Partner> {
@@ -107,16 +107,16 @@ pub(super) async fn change(tx: &Tx, slug: &Slug, change: PartnerChange) -> Resul
     Ok(if changed == 0 { Removed::NotFound } else { Removed::Yes })
 }
 
-pub(super) async fn remove(tx: &Tx, slug: &Slug, now: Timestamp) -> Result<Removed> {
+pub(super) async fn remove(tx: &Tx, slug: &Slug, now: Timestamp) -> Result<Recalling<Removed>> {
     let sql = "UPDATE partners SET removed_at = $2 WHERE slug = $1 AND removed_at IS NULL RETURNING id";
     let id: Option<PartnerId> = tx.one(sql, params![slug, At(now)], |row| row.try_get("id")).await?;
-    let Some(id) = id else { return Ok(Removed::NotFound) };
+    let Some(id) = id else { return Ok(Recalling::nothing(Removed::NotFound)) };
     oauth::revoke_of_partner(tx, id, now).await?;
     // None are added meanwhile: whoever adds one keeps the partner. Some may be gone by the time that the sites are ours.
     let sql = "SELECT site_uuid, id FROM subscriptions WHERE partner_id = $1 AND removed_at IS NULL";
     let sites: Vec<SiteId> = tx.all(sql, params![id], |row| row.try_get("site_uuid")).await?;
     locks::take_sites(tx, &sites).await?;
     let live = tx.all(sql, params![id], |row| Ok((row.try_get("site_uuid")?, row.try_get("id")?))).await?;
-    subscriptions::remove_all(tx, &live, now).await?;
-    Ok(Removed::Yes)
+    let outstanding = subscriptions::remove_all(tx, &live, now).await?;
+    Ok(Recalling { outcome: Removed::Yes, outstanding })
 }

@@ -13,14 +13,14 @@ use crate::model::password::{NewLink, PasswordChange, PasswordSet, Proof};
 use crate::model::person::{PasswordHash, User};
 use crate::model::token::{Hashed, PasswordLink};
 use crate::model::{Timestamp, UserId};
-use crate::store::{Passwords, Result};
+use crate::store::{Outstanding, Passwords, Recalling, Result};
 
 const LINK_USER: &str =
     "SELECT u.* FROM password_links l JOIN users u ON u.id = l.user_id WHERE l.hash = $1 AND l.expires_at > $2";
 
 #[async_trait]
 impl Passwords for PostgresStore {
-    async fn set_password(&self, change: PasswordChange) -> Result<PasswordSet> {
+    async fn set_password(&self, change: PasswordChange) -> Result<Recalling<PasswordSet>> {
         write!(self, Full, tx => set(&tx, &change))
     }
 
@@ -38,18 +38,19 @@ impl Passwords for PostgresStore {
     }
 }
 
-async fn set(tx: &Tx, change: &PasswordChange) -> Result<PasswordSet> {
+async fn set(tx: &Tx, change: &PasswordChange) -> Result<Recalling<PasswordSet>> {
     let taken = tx.any("SELECT 1 FROM users WHERE id = $1 FOR UPDATE", params![change.user]).await?;
     if !taken || !is_allowed(tx, change).await? {
-        return Ok(PasswordSet::Refused);
+        return Ok(Recalling::nothing(PasswordSet::Refused));
     }
     tx.run("UPDATE users SET password = $2 WHERE id = $1", params![change.user, change.password]).await?;
     tx.run("DELETE FROM sessions WHERE user_id = $1", params![change.user]).await?;
     tx.run("DELETE FROM password_links WHERE user_id = $1", params![change.user]).await?;
-    if change.disconnect {
-        subscriptions::disconnect(tx, change.user, change.now).await?;
-    }
-    Ok(PasswordSet::Done)
+    let outstanding = match change.disconnect {
+        true => subscriptions::disconnect(tx, change.user, change.now).await?,
+        false => Outstanding::default(),
+    };
+    Ok(Recalling { outcome: PasswordSet::Done, outstanding })
 }
 
 async fn is_allowed(tx: &Tx, change: &PasswordChange) -> Result<bool> {

@@ -9,7 +9,7 @@ use super::{locks, oauth, subscriptions, users};
 use crate::model::person::{Email, User};
 use crate::model::site::Site;
 use crate::model::{SiteId, Timestamp, UserId};
-use crate::store::{NewSite, Removed, Result};
+use crate::store::{NewSite, Recalling, Removed, Result};
 
 pub(super) const OWNS: &str = "SELECT 1 FROM site_owners o JOIN sites s ON s.site_uuid = o.site_uuid
      WHERE o.site_uuid = $1 AND o.user_id = $2 AND s.removed_at IS NULL";
@@ -79,17 +79,17 @@ pub(super) async fn owners(db: &Db, id: SiteId) -> Result<Vec<User>> {
     db.all(sql, params![id], users::user).await
 }
 
-pub(super) async fn remove(tx: &Tx, id: SiteId, now: Timestamp) -> Result<Removed> {
+pub(super) async fn remove(tx: &Tx, id: SiteId, now: Timestamp) -> Result<Recalling<Removed>> {
     locks::take_sites(tx, &[id]).await?;
     let sql = "UPDATE sites SET removed_at = $2 WHERE site_uuid = $1 AND removed_at IS NULL";
     if tx.run(sql, params![id, At(now)]).await? == 0 {
-        return Ok(Removed::NotFound);
+        return Ok(Recalling::nothing(Removed::NotFound));
     }
     oauth::revoke_of_site(tx, id, now).await?;
     let sql = "SELECT id FROM subscriptions WHERE site_uuid = $1 AND removed_at IS NULL";
     let live = tx.all(sql, params![id], |row| Ok((id, row.try_get("id")?))).await?;
-    subscriptions::remove_all(tx, &live, now).await?;
+    let outstanding = subscriptions::remove_all(tx, &live, now).await?;
     tx.run("DELETE FROM site_owners WHERE site_uuid = $1", params![id]).await?;
     tx.run("DELETE FROM source_sites WHERE site_uuid = $1", params![id]).await?;
-    Ok(Removed::Yes)
+    Ok(Recalling { outcome: Removed::Yes, outstanding })
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
-use super::deliveries::lane;
+use super::deliveries::{lane, recall};
 use super::statements::{Db, RowResult, params};
 use super::transaction::Durability::Full;
 use super::transaction::{Tx, write};
@@ -13,7 +13,9 @@ use crate::model::seal::Sealed;
 use crate::model::subscription::Subscription;
 use crate::model::token::{Access, Hashed};
 use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp, UserId};
-use crate::store::{Found, Held, NewSubscription, Replaced, Result, Signal, Subscriptions, Target};
+use crate::store::{
+    Found, Held, NewSubscription, Outstanding, Recalling, Replaced, Result, Signal, Subscriptions, Target,
+};
 
 /// The live ones of a partner and a site, the oldest first.
 pub(super) const LIVE: &str = "SELECT * FROM subscriptions
@@ -49,11 +51,11 @@ impl Subscriptions for PostgresStore {
         Ok(found.into_iter().reduce(Held::and_another))
     }
 
-    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {
+    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Recalling<Replaced>> {
         write!(self, Full, tx => replace(&tx, &subscription))
     }
 
-    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<bool> {
+    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<Recalling<bool>> {
         write!(self, Full, tx => remove(&tx, partner, site, now))
     }
 
@@ -88,28 +90,29 @@ fn held(row: &Row) -> RowResult<Held> {
     Ok(Held { partner: row.try_get("partner_id")?, slug, site: row.try_get("site_uuid")?, scopes, found })
 }
 
-async fn replace(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
+async fn replace(tx: &Tx, new: &NewSubscription) -> Result<Recalling<Replaced>> {
     let user = match admit(tx, new).await? {
         Ok(user) => user,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(Recalling::nothing(refused)),
     };
     let live = live(tx, new.partner, new.site).await?;
-    match live.split_first() {
-        None => insert(tx, new, user).await?,
+    let outstanding = match live.split_first() {
+        None => insert(tx, new, user).await.map(|()| Outstanding::default())?,
         Some((oldest, others)) => {
             let others: Vec<_> = others.iter().map(|other| (other.site, other.id)).collect();
-            remove_all(tx, &others, new.now).await?;
-            update(tx, oldest, new, user).await?;
+            let of_others = remove_all(tx, &others, new.now).await?;
+            let of_oldest = update(tx, oldest, new, user).await?;
+            of_others.iter().chain(of_oldest.iter()).collect()
         }
-    }
-    Ok(Replaced::Done)
+    };
+    Ok(Recalling { outcome: Replaced::Done, outstanding })
 }
 
-async fn remove(tx: &Tx, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<bool> {
+async fn remove(tx: &Tx, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<Recalling<bool>> {
     locks::take_sites(tx, &[site]).await?;
     let live: Vec<_> = live(tx, partner, site).await?.iter().map(|live| (live.site, live.id)).collect();
-    remove_all(tx, &live, now).await?;
-    Ok(!live.is_empty())
+    let outstanding = remove_all(tx, &live, now).await?;
+    Ok(Recalling { outcome: !live.is_empty(), outstanding })
 }
 
 async fn import(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
@@ -144,25 +147,27 @@ async fn insert(tx: &Tx, new: &NewSubscription, user: Option<UserId>) -> Result<
     Ok(())
 }
 
-async fn update(tx: &Tx, old: &Subscription, new: &NewSubscription, user: Option<UserId>) -> Result<()> {
+/// Returns what others hold of it, if that is out of date now.
+async fn update(tx: &Tx, old: &Subscription, new: &NewSubscription, user: Option<UserId>) -> Result<Outstanding> {
     tx.run(
         "UPDATE subscriptions SET url = $3, secret = $4, user_id = $5, updated_at = $6, paused_at = NULL
          WHERE site_uuid = $1 AND id = $2",
         params![old.site, old.id, new.url, new.secret, user, At(new.now)],
     )
     .await?;
-    if old.url != new.url || old.secret != new.secret {
-        tx.signal(Signal::Recalled(old.id));
-    }
+    let outstanding = match old.url == new.url && old.secret == new.secret {
+        true => Outstanding::default(),
+        false => recall::recall(tx, &[old.id], new.now).await?,
+    };
     if old.paused.is_some() {
         tx.signal(Signal::Work);
     }
-    Ok(())
+    Ok(outstanding)
 }
 
 /// Ends the grants that a person gave, and removes the subscriptions that were set with them. The caller has taken the
 /// person, who so gives no further ones; and the sites are taken before anything is set there with one of these.
-pub(super) async fn disconnect(tx: &Tx, user: UserId, now: Timestamp) -> Result<()> {
+pub(super) async fn disconnect(tx: &Tx, user: UserId, now: Timestamp) -> Result<Outstanding> {
     let sql = "SELECT site_uuid FROM grants WHERE user_id = $1 AND revoked_at IS NULL
          UNION SELECT site_uuid FROM subscriptions WHERE user_id = $1 AND removed_at IS NULL";
     let sites: Vec<SiteId> = tx.all(sql, params![user], |row| row.try_get("site_uuid")).await?;
@@ -173,8 +178,12 @@ pub(super) async fn disconnect(tx: &Tx, user: UserId, now: Timestamp) -> Result<
 }
 
 /// Removes subscriptions, and cancels what waits for them; see [`CANCELLED_AT_ONCE`]. The rows stay, because the delivery
-/// log names them; their secrets do not. The caller has taken their sites.
-pub(super) async fn remove_all(tx: &Tx, subscriptions: &[(SiteId, SubscriptionId)], now: Timestamp) -> Result<()> {
+/// log names them; their secrets do not. The caller has taken their sites. Returns what others hold of them.
+pub(super) async fn remove_all(
+    tx: &Tx,
+    subscriptions: &[(SiteId, SubscriptionId)],
+    now: Timestamp,
+) -> Result<Outstanding> {
     let mut budget = CANCELLED_AT_ONCE;
     for (site, id) in subscriptions {
         tx.run(
@@ -184,7 +193,7 @@ pub(super) async fn remove_all(tx: &Tx, subscriptions: &[(SiteId, SubscriptionId
         )
         .await?;
         budget -= lane::cancel_waiting(tx, *id, now, now, budget).await?;
-        tx.signal(Signal::Recalled(*id));
     }
-    Ok(())
+    let ids: Vec<_> = subscriptions.iter().map(|(_, id)| *id).collect();
+    recall::recall(tx, &ids, now).await
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::news::News;
 use super::statements::Db;
-use crate::model::SubscriptionId;
 use crate::model::delivery::Space;
+use crate::model::{LeaseToken, SubscriptionId};
 use crate::store::courier::Born;
 use crate::store::{Result, Room, Signal, StoreError};
 
@@ -88,6 +88,11 @@ impl Tx {
     /// Whether this process has space for what falls due of the subscription. If not, it need not be told.
     pub(super) fn space_for(&self, subscription: SubscriptionId) -> Space {
         self.news.space_for(subscription)
+    }
+
+    /// Whether the lease is this process's own.
+    pub(super) fn is_own(&self, lease: LeaseToken) -> bool {
+        self.news.is_own(lease)
     }
 
     /// Has deliveries sent once this is committed. They were written under the leases of their rooms.

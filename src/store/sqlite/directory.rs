@@ -10,7 +10,7 @@ use crate::model::site::Site;
 use crate::model::source::{Source, Username};
 use crate::model::token::{Credential, Hashed};
 use crate::model::{SiteId, Timestamp, UserId};
-use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Removed, Result};
+use crate::store::{AddSource, AddUser, Directory, NewPartner, NewSite, Recalling, Removed, Result};
 
 #[async_trait]
 impl Directory for SqliteStore {
@@ -57,7 +57,7 @@ impl Directory for SqliteStore {
         self.read(move |db| sites::owners(db, site)).await
     }
 
-    async fn remove_site(&self, site: SiteId, now: Timestamp) -> Result<Removed> {
+    async fn remove_site(&self, site: SiteId, now: Timestamp) -> Result<Recalling<Removed>> {
         self.write(Full, move |tx| sites::remove(tx, site, now)).await
     }
 
@@ -87,7 +87,7 @@ impl Directory for SqliteStore {
         self.write(Full, move |tx| partners::change(tx, &slug, change)).await
     }
 
-    async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Removed> {
+    async fn remove_partner(&self, slug: &Slug, now: Timestamp) -> Result<Recalling<Removed>> {
         let slug = slug.clone();
         self.write(Full, move |tx| partners::remove(tx, &slug, now)).await
     }

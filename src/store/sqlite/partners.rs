@@ -9,7 +9,7 @@ use super::{oauth, subscriptions};
 use crate::model::partner::{ClientId, Partner, PartnerChange, Slug};
 use crate::model::token::{Credential, Hashed};
 use crate::model::{PartnerId, Timestamp};
-use crate::store::{NewPartner, Removed, Result};
+use crate::store::{NewPartner, Recalling, Removed, Result};
 
 /// Everything of the partner's row; its redirect URIs lie in their own table.
 fn partner(row: &Row) -> rusqlite::Result<Partner> {
@@ -98,12 +98,12 @@ pub(super) fn change(tx: &Tx, slug: &Slug, change: PartnerChange) -> Result<Remo
     Ok(if changed == 0 { Removed::NotFound } else { Removed::Yes })
 }
 
-pub(super) fn remove(tx: &Tx, slug: &Slug, now: Timestamp) -> Result<Removed> {
-    let Some(id) = id_of(tx, slug)? else { return Ok(Removed::NotFound) };
+pub(super) fn remove(tx: &Tx, slug: &Slug, now: Timestamp) -> Result<Recalling<Removed>> {
+    let Some(id) = id_of(tx, slug)? else { return Ok(Recalling::nothing(Removed::NotFound)) };
     tx.run("UPDATE partners SET removed_at = ?2 WHERE id = ?1", params![id, At(now)])?;
     oauth::revoke_of_partner(tx, id, now)?;
     let sql = "SELECT id FROM subscriptions WHERE partner_id = ?1 AND removed_at IS NULL";
     let live = tx.all(sql, [id], |row| row.get("id"))?;
-    subscriptions::remove_all(tx, &live, now)?;
-    Ok(Removed::Yes)
+    let outstanding = subscriptions::remove_all(tx, &live, now)?;
+    Ok(Recalling { outcome: Removed::Yes, outstanding })
 }

@@ -12,14 +12,14 @@ use crate::model::password::{NewLink, PasswordChange, PasswordSet, Proof};
 use crate::model::person::{PasswordHash, User};
 use crate::model::token::{Hashed, PasswordLink};
 use crate::model::{Timestamp, UserId};
-use crate::store::{Passwords, Result};
+use crate::store::{Outstanding, Passwords, Recalling, Result};
 
 pub(super) const LINK_USER: &str =
     "SELECT u.* FROM password_links l JOIN users u ON u.id = l.user_id WHERE l.hash = ?1 AND l.expires_at > ?2";
 
 #[async_trait]
 impl Passwords for SqliteStore {
-    async fn set_password(&self, change: PasswordChange) -> Result<PasswordSet> {
+    async fn set_password(&self, change: PasswordChange) -> Result<Recalling<PasswordSet>> {
         self.write(Full, move |tx| set(tx, &change)).await
     }
 
@@ -37,18 +37,19 @@ impl Passwords for SqliteStore {
     }
 }
 
-fn set(tx: &Tx, change: &PasswordChange) -> Result<PasswordSet> {
+fn set(tx: &Tx, change: &PasswordChange) -> Result<Recalling<PasswordSet>> {
     if !is_allowed(tx, change)? {
-        return Ok(PasswordSet::Refused);
+        return Ok(Recalling::nothing(PasswordSet::Refused));
     }
     tx.run("UPDATE users SET password = ?2 WHERE id = ?1", params![change.user, change.password])?;
     tx.run("DELETE FROM sessions WHERE user_id = ?1", [change.user])?;
     tx.run("DELETE FROM password_links WHERE user_id = ?1", [change.user])?;
+    let mut outstanding = Outstanding::default();
     if change.disconnect {
         oauth::revoke_of_user(tx, change.user, change.now)?;
-        subscriptions::remove_of_user(tx, change.user, change.now)?;
+        outstanding = subscriptions::remove_of_user(tx, change.user, change.now)?;
     }
-    Ok(PasswordSet::Done)
+    Ok(Recalling { outcome: PasswordSet::Done, outstanding })
 }
 
 fn is_allowed(tx: &Tx, change: &PasswordChange) -> Result<bool> {

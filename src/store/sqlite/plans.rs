@@ -6,7 +6,8 @@ use rusqlite::Connection;
 use super::deliveries::{lane, lease, line, log, merge, outbox, record, replay};
 use super::leads::rows;
 use super::{
-    deliveries, migrate, oauth, passwords, purge, secrets, sessions, sites, statements, subscriptions, throttle, tokens,
+    deliveries, migrate, oauth, passwords, purge, recalls, secrets, sessions, sites, statements, subscriptions,
+    throttle, tokens,
 };
 use crate::model::SiteId;
 use crate::model::delivery::{DeliveryFilter, State};
@@ -84,6 +85,12 @@ fn the_ends_of_a_lane_are_found_at_once() {
         "SEARCH deliveries USING COVERING INDEX deliveries_lane (subscription_id=? AND lead_id>?)",
     );
     assert_led_by(lane::WAITING, "SEARCH deliveries USING INDEX deliveries_lane (subscription_id=?)");
+}
+
+#[test]
+fn what_is_under_a_lease_of_a_subscription_is_found_at_once() {
+    assert_led_by(recalls::UNDER_LEASE, "SEARCH deliveries USING INDEX deliveries_leased (subscription_id=?)");
+    assert_led_by(recalls::UNDER_THIS_LEASE, "SEARCH deliveries USING INDEX sqlite_autoindex_deliveries_1 (id=?)");
 }
 
 #[test]

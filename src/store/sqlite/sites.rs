@@ -9,7 +9,7 @@ use super::{oauth, subscriptions, users};
 use crate::model::person::{Email, User};
 use crate::model::site::Site;
 use crate::model::{SiteId, Timestamp, UserId};
-use crate::store::{NewSite, Removed, Result};
+use crate::store::{NewSite, Recalling, Removed, Result};
 
 pub(super) const OWNS: &str = "SELECT 1 FROM site_owners o JOIN sites s ON s.site_uuid = o.site_uuid
      WHERE o.site_uuid = ?1 AND o.user_id = ?2 AND s.removed_at IS NULL";
@@ -73,17 +73,17 @@ pub(super) fn owners(db: &Connection, id: SiteId) -> Result<Vec<User>> {
     Ok(db.all(sql, [id], users::user)?)
 }
 
-pub(super) fn remove(tx: &Tx, id: SiteId, now: Timestamp) -> Result<Removed> {
+pub(super) fn remove(tx: &Tx, id: SiteId, now: Timestamp) -> Result<Recalling<Removed>> {
     let marked =
         tx.run("UPDATE sites SET removed_at = ?2 WHERE site_uuid = ?1 AND removed_at IS NULL", params![id, At(now)])?;
     if marked == 0 {
-        return Ok(Removed::NotFound);
+        return Ok(Recalling::nothing(Removed::NotFound));
     }
     oauth::revoke_of_site(tx, id, now)?;
     let live =
         tx.all("SELECT id FROM subscriptions WHERE site_uuid = ?1 AND removed_at IS NULL", [id], |row| row.get("id"))?;
-    subscriptions::remove_all(tx, &live, now)?;
+    let outstanding = subscriptions::remove_all(tx, &live, now)?;
     tx.run("DELETE FROM site_owners WHERE site_uuid = ?1", [id])?;
     tx.run("DELETE FROM source_sites WHERE site_uuid = ?1", [id])?;
-    Ok(Removed::Yes)
+    Ok(Recalling { outcome: Removed::Yes, outstanding })
 }

@@ -13,7 +13,9 @@ use crate::model::seal::Sealed;
 use crate::model::subscription::Subscription;
 use crate::model::token::{Access, Hashed};
 use crate::model::{PartnerId, SiteId, SubscriptionId, Timestamp, UserId};
-use crate::store::{Found, Held, NewSubscription, Replaced, Result, Signal, Subscriptions, Target};
+use crate::store::{
+    Found, Held, NewSubscription, Outstanding, Recalling, Replaced, Result, Signal, Subscriptions, Target,
+};
 
 /// The live ones of a partner and a site, the oldest first.
 pub(super) const LIVE: &str = "SELECT * FROM subscriptions
@@ -53,15 +55,15 @@ impl Subscriptions for SqliteStore {
         })
     }
 
-    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Replaced> {
+    async fn replace_subscription(&self, subscription: NewSubscription) -> Result<Recalling<Replaced>> {
         self.write(Full, move |tx| replace(tx, &subscription)).await
     }
 
-    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<bool> {
+    async fn remove_subscription(&self, partner: PartnerId, site: SiteId, now: Timestamp) -> Result<Recalling<bool>> {
         self.write(Full, move |tx| {
             let live: Vec<_> = live(tx, partner, site)?.iter().map(|subscription| subscription.id).collect();
-            remove_all(tx, &live, now)?;
-            Ok(!live.is_empty())
+            let outstanding = remove_all(tx, &live, now)?;
+            Ok(Recalling { outcome: !live.is_empty(), outstanding })
         })
         .await
     }
@@ -97,21 +99,22 @@ fn held(row: &Row) -> rusqlite::Result<Held> {
     Ok(Held { scopes: row.get(0)?, partner: row.get(1)?, slug: row.get(2)?, site: row.get(3)?, found })
 }
 
-fn replace(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
+fn replace(tx: &Tx, new: &NewSubscription) -> Result<Recalling<Replaced>> {
     let user = match admit(tx, new)? {
         Ok(user) => user,
-        Err(refused) => return Ok(refused),
+        Err(refused) => return Ok(Recalling::nothing(refused)),
     };
     let live = live(tx, new.partner, new.site)?;
-    match live.split_first() {
-        None => insert(tx, new, user)?,
+    let outstanding = match live.split_first() {
+        None => insert(tx, new, user).map(|()| Outstanding::default())?,
         Some((oldest, others)) => {
             let others: Vec<_> = others.iter().map(|other| other.id).collect();
-            remove_all(tx, &others, new.now)?;
-            update(tx, oldest, new, user)?;
+            let of_others = remove_all(tx, &others, new.now)?;
+            let of_oldest = update(tx, oldest, new, user)?;
+            of_others.iter().chain(of_oldest.iter()).collect()
         }
-    }
-    Ok(Replaced::Done)
+    };
+    Ok(Recalling { outcome: Replaced::Done, outstanding })
 }
 
 fn import(tx: &Tx, new: &NewSubscription) -> Result<Replaced> {
@@ -142,29 +145,31 @@ fn insert(tx: &Tx, new: &NewSubscription, user: Option<UserId>) -> Result<()> {
     Ok(())
 }
 
-fn update(tx: &Tx, old: &Subscription, new: &NewSubscription, user: Option<UserId>) -> Result<()> {
+/// Returns what other processes hold of it, if that is out of date now.
+fn update(tx: &Tx, old: &Subscription, new: &NewSubscription, user: Option<UserId>) -> Result<Outstanding> {
     tx.run(
         "UPDATE subscriptions SET url = ?2, secret = ?3, user_id = ?4, updated_at = ?5, paused_at = NULL WHERE id = ?1",
         params![old.id, new.url, new.secret, user, At(new.now)],
     )?;
-    if old.url != new.url || old.secret != new.secret {
-        recalls::announce(tx, old.id)?;
-    }
+    let outstanding = match old.url == new.url && old.secret == new.secret {
+        true => Outstanding::default(),
+        false => recalls::recall(tx, &[old.id], new.now)?,
+    };
     if old.paused.is_some() {
         tx.signal(Signal::Work);
     }
-    Ok(())
+    Ok(outstanding)
 }
 
 /// Removes the subscriptions that were set with this person's permission.
-pub(super) fn remove_of_user(tx: &Tx, user: UserId, now: Timestamp) -> Result<()> {
+pub(super) fn remove_of_user(tx: &Tx, user: UserId, now: Timestamp) -> Result<Outstanding> {
     let live = tx.all(OF_USER, [user], |row| row.get("id"))?;
     remove_all(tx, &live, now)
 }
 
 /// Removes subscriptions, and cancels what waits for them; see [`CANCELLED_AT_ONCE`]. The rows stay, because the delivery
-/// log names them; their secrets do not.
-pub(super) fn remove_all(tx: &Tx, subscriptions: &[SubscriptionId], now: Timestamp) -> Result<()> {
+/// log names them; their secrets do not. Returns what other processes hold of them.
+pub(super) fn remove_all(tx: &Tx, subscriptions: &[SubscriptionId], now: Timestamp) -> Result<Outstanding> {
     let mut budget = CANCELLED_AT_ONCE;
     for id in subscriptions {
         tx.run(
@@ -172,7 +177,6 @@ pub(super) fn remove_all(tx: &Tx, subscriptions: &[SubscriptionId], now: Timesta
             params![id, At(now), Sealed::from_bytes(Vec::new())],
         )?;
         budget -= lane::cancel_waiting(tx, *id, now, now, budget)?;
-        recalls::announce(tx, *id)?;
     }
-    Ok(())
+    recalls::recall(tx, subscriptions, now)
 }

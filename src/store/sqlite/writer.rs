@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::{self, Mover, Shortener};
 use super::error::{closed, panicked};
 use super::statements::Statements;
-use crate::model::SubscriptionId;
 use crate::model::delivery::{Leased, Space};
+use crate::model::{LeaseToken, SubscriptionId};
 use crate::store::courier::Born;
 use crate::store::{Result, Room, Signal, Signals, StoreError};
 
@@ -65,6 +65,11 @@ impl Tx<'_> {
     /// Whether this process has space for what falls due of the subscription. If not, it need not be told.
     pub(super) fn space_for(&self, subscription: SubscriptionId) -> Space {
         self.told.space_for(subscription)
+    }
+
+    /// Whether the lease is this process's own.
+    pub(super) fn is_own(&self, lease: LeaseToken) -> bool {
+        self.told.is_own(lease)
     }
 
     /// Has the delivery sent once the job is committed. It was written under the room's lease.

@@ -77,7 +77,7 @@ impl Crm {
             by: None,
             now: ManualClock::new().now(),
         };
-        assert_eq!(store.replace_subscription(subscription).await.unwrap(), Replaced::Done);
+        assert_eq!(store.replace_subscription(subscription).await.unwrap().outcome, Replaced::Done);
         store.close().await;
     }
 

@@ -7,6 +7,7 @@ mod failures;
 mod fairness;
 mod lanes;
 mod late;
+mod letting_go;
 mod lifecycle;
 mod nodes;
 mod recall;

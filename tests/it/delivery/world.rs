@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leadgate::delivery::{Counts, DeliveryStats, Driver, DriverParts, Policy};
+use leadgate::domain::admin::Admin;
 use leadgate::domain::health::{is_alive, oldest_due};
 use leadgate::egress::{Client, Guard};
 use leadgate::model::delivery::{Delivery, DeliveryDetails, DeliveryFilter, State};
@@ -21,7 +22,7 @@ use crate::harness::clock::ManualClock;
 use crate::harness::engine::Data;
 use crate::harness::entropy::SeededEntropy;
 use crate::harness::names::Names;
-use crate::harness::{make, soon};
+use crate::harness::{Gate, make, soon};
 
 /// Everything around one driver.
 pub struct World {
@@ -48,6 +49,12 @@ struct Running {
 pub struct Subscriber {
     pub site: SiteId,
     pub partner: PartnerId,
+}
+
+/// An operator at the command line.
+pub struct Operator {
+    pub admin: Admin,
+    pub clock: Arc<ManualClock>,
 }
 
 /// The secret of every subscription.
@@ -106,6 +113,32 @@ impl World {
             driver: None,
             data: self.data.clone(),
         }
+    }
+
+    /// Another node beside a whole gateway, without a driver.
+    pub async fn beside_gate(gate: &Gate, partner: PartnerId) -> Self {
+        let clock = Arc::new(ManualClock::at(&gate.now().to_string()));
+        Self {
+            store: open(&gate.data).await,
+            guard: guard(&["127.0.0.0/8"], &[], clock.clone()),
+            clock,
+            entropy: Arc::new(SeededEntropy::new(2)),
+            keys: gate.gateway().keys.clone(),
+            policy: Policy::default(),
+            partner,
+            driver: None,
+            data: gate.data.clone(),
+        }
+    }
+
+    /// What the operator does by a command, in a process of its own, whose clock shows the same.
+    pub async fn command(&self) -> Operator {
+        let clock = Arc::new(ManualClock::at(&self.clock.now().to_string()));
+        let url = self.data.url().parse().expect("a database's URL");
+        let store = leadgate::store::open(&url, Purpose::Command).await.expect("the database opens");
+        let (public_url, entropy) = (String::new(), self.entropy.clone());
+        let admin = Admin { store, clock: clock.clone(), entropy, public_url, mailer: None };
+        Operator { admin, clock }
     }
 
     /// Starts a driver. It replaces the one before, which goes on if it was not stopped.
@@ -187,13 +220,13 @@ impl World {
             by: None,
             now: self.clock.now(),
         };
-        assert_eq!(self.store.replace_subscription(subscription).await.unwrap(), Replaced::Done);
+        assert_eq!(self.store.replace_subscription(subscription).await.unwrap().outcome, Replaced::Done);
     }
 
     /// A partner's DELETE.
     pub async fn delete(&self, subscriber: Subscriber) {
         let Subscriber { site, partner } = subscriber;
-        assert!(self.store.remove_subscription(partner, site, self.clock.now()).await.unwrap());
+        assert!(self.store.remove_subscription(partner, site, self.clock.now()).await.unwrap().outcome);
     }
 
     /// A new lead comes in.
@@ -201,15 +234,15 @@ impl World {
         let fresh = LeadId::random(&*self.entropy);
         let patch = patch(json!({"source": "test", "first_name": "Ann", "email": format!("{fresh}@a.example")}));
         let action = LeadAction::Upsert { given: None, fresh, patch, activities: vec![] };
-        self.command(subscriber, action).await
+        self.apply(subscriber, action).await
     }
 
     /// A lead changes.
     pub async fn update(&self, subscriber: Subscriber, lead: LeadId, fields: Value) {
-        self.command(subscriber, LeadAction::Patch { lead, patch: patch(fields), activities: vec![] }).await;
+        self.apply(subscriber, LeadAction::Patch { lead, patch: patch(fields), activities: vec![] }).await;
     }
 
-    async fn command(&self, subscriber: Subscriber, action: LeadAction) -> LeadId {
+    async fn apply(&self, subscriber: Subscriber, action: LeadAction) -> LeadId {
         let command = LeadCommand {
             site: subscriber.site,
             origin: Origin { system: "test".into(), partner: None },

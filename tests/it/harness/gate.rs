@@ -173,7 +173,7 @@ impl Gate {
         let password = super::hashed(password);
         let change =
             PasswordChange { user: user.id, proof: Proof::Operator, password, disconnect: false, now: self.now() };
-        assert_eq!(self.store.set_password(change).await.unwrap(), PasswordSet::Done);
+        assert_eq!(self.store.set_password(change).await.unwrap().outcome, PasswordSet::Done);
     }
 
     /// A site with these owners.

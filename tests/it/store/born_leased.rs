@@ -192,7 +192,9 @@ async fn what_is_under_way_when_its_subscription_is_removed_is_left_to_its_holde
         f.lead(&site, email).await;
     }
     let given = courier.given();
-    assert!(f.store.remove_subscription(partners[0].id, site.id, f.now()).await.unwrap());
+    let removed = f.store.remove_subscription(partners[0].id, site.id, f.now()).await.unwrap();
+    assert!(removed.outcome);
+    assert_eq!(removed.outstanding.len(), 0, "the holder is this process, and has heard of it");
     assert!(f.record(&given[0], Verdict::Delivered).await);
     assert!(f.record(&given[1], Verdict::Release).await);
     assert_eq!(f.story().await, [State::Delivered, State::Cancelled]);

@@ -17,6 +17,8 @@ struct Hands {
     lease: Option<(LeaseToken, Timestamp)>,
     /// The space for what waits in the store, if it is not as usual.
     space: Option<Space>,
+    /// Leases that were its own.
+    leases: Vec<LeaseToken>,
     asked: Vec<(SubscriptionId, usize)>,
     given: Vec<Leased>,
 }
@@ -33,6 +35,7 @@ impl TestCourier {
     pub fn offer(&self, rooms: usize, lease: LeaseToken, until: Timestamp) {
         let mut hands = self.0.lock().unwrap();
         (hands.free, hands.lease) = (rooms, Some((lease, until)));
+        hands.leases.push(lease);
     }
 
     /// From now on there is this space for what waits in the store.
@@ -74,6 +77,10 @@ impl Courier for Shared {
 
     fn space_for(&self, _: SubscriptionId) -> Space {
         self.0.0.lock().unwrap().space.unwrap_or(Space::For(1))
+    }
+
+    fn has_leased(&self, lease: LeaseToken) -> bool {
+        self.0.0.lock().unwrap().leases.contains(&lease)
     }
 }
 

@@ -110,8 +110,8 @@ async fn a_removed_site_is_gone_for_every_read(f: &Fixture) {
     f.store.grant_site(site.id, &user.email).await.unwrap();
     let lead = f.lead(&site, "l@b.com").await;
 
-    assert_eq!(f.store.remove_site(site.id, f.now()).await.unwrap(), Removed::Yes);
-    assert_eq!(f.store.remove_site(site.id, f.now()).await.unwrap(), Removed::NotFound);
+    assert_eq!(f.store.remove_site(site.id, f.now()).await.unwrap().outcome, Removed::Yes);
+    assert_eq!(f.store.remove_site(site.id, f.now()).await.unwrap().outcome, Removed::NotFound);
     assert_eq!(f.store.site(site.id).await.unwrap(), None);
     assert_eq!(f.store.sites().await.unwrap(), []);
     assert_eq!(f.store.sites_of(user.id).await.unwrap(), []);
@@ -163,8 +163,8 @@ async fn a_partner_is_found_by_slug_and_client_id(f: &Fixture) {
 
 async fn a_removed_partner_frees_its_slug(f: &Fixture) {
     let old = f.partner("piesync").await;
-    assert_eq!(f.store.remove_partner(&old.slug, f.now()).await.unwrap(), Removed::Yes);
-    assert_eq!(f.store.remove_partner(&old.slug, f.now()).await.unwrap(), Removed::NotFound);
+    assert_eq!(f.store.remove_partner(&old.slug, f.now()).await.unwrap().outcome, Removed::Yes);
+    assert_eq!(f.store.remove_partner(&old.slug, f.now()).await.unwrap().outcome, Removed::NotFound);
     assert_eq!(f.store.partner_by_client_id(&old.client_id).await.unwrap(), None);
     assert_eq!(f.store.partners().await.unwrap(), []);
     let secret = Plain::<Credential>::generate(&f.entropy).hash();

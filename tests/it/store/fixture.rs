@@ -150,7 +150,7 @@ impl Fixture {
     pub async fn subscribe(&self, partner: &Partner, site: &Site) -> SubscriptionId {
         let url = format!("http://{}.example/leads", partner.slug);
         let new = self.subscription(partner.id, site.id, &url);
-        assert_eq!(self.store.replace_subscription(new).await.unwrap(), Replaced::Done);
+        assert_eq!(self.store.replace_subscription(new).await.unwrap().outcome, Replaced::Done);
         match self.store.subscription(partner.id, site.id).await.unwrap() {
             Found::One(found) => found.id,
             other => panic!("{other:?}"),

@@ -38,7 +38,7 @@ fn change(f: &Fixture, user: UserId, proof: Proof) -> PasswordChange {
 }
 
 async fn set(f: &Fixture, user: UserId, proof: Proof) -> PasswordSet {
-    f.store.set_password(change(f, user, proof)).await.unwrap()
+    f.store.set_password(change(f, user, proof)).await.unwrap().outcome
 }
 
 /// A link that lives for an hour.
@@ -155,7 +155,7 @@ async fn connect(f: &Fixture, partner: &Partner, site: &Site, owner: &User) -> (
     let code = f.approve(partner, site, owner).await;
     let new = f.subscription(partner.id, site.id, "https://one.example/leads");
     let new = NewSubscription { by: Some(code.grant), ..new };
-    assert_eq!(f.store.replace_subscription(new.clone()).await.unwrap(), Replaced::Done);
+    assert_eq!(f.store.replace_subscription(new.clone()).await.unwrap().outcome, Replaced::Done);
     (code, new)
 }
 
@@ -181,7 +181,7 @@ async fn disconnecting_ends_what_the_person_connected_and_nothing_else(f: &Fixtu
     f.heard();
 
     let change = PasswordChange { disconnect: true, ..change(f, kim.id, Proof::Operator) };
-    assert_eq!(f.store.set_password(change).await.unwrap(), PasswordSet::Done);
+    assert_eq!(f.store.set_password(change).await.unwrap().outcome, PasswordSet::Done);
     assert!(f.store.access_grant(&kims_tokens.access, f.now()).await.unwrap().is_none());
     assert!(f.store.access_grant(&lous_tokens.access, f.now()).await.unwrap().is_some());
     assert!(!is_subscribed(f, &one, &site).await);
@@ -197,8 +197,8 @@ async fn an_ended_grant_sets_no_subscription(f: &Fixture) {
     let (kim, site, partner) = (f.user("kim@site.com").await, f.site("www.site.com").await, f.partner("one").await);
     let (_, subscription) = connect(f, &partner, &site, &kim).await;
     let change = PasswordChange { disconnect: true, ..change(f, kim.id, Proof::Operator) };
-    assert_eq!(f.store.set_password(change).await.unwrap(), PasswordSet::Done);
+    assert_eq!(f.store.set_password(change).await.unwrap().outcome, PasswordSet::Done);
     // A request that was let in a moment before.
-    assert_eq!(f.store.replace_subscription(subscription).await.unwrap(), Replaced::Revoked);
+    assert_eq!(f.store.replace_subscription(subscription).await.unwrap().outcome, Replaced::Revoked);
     assert!(!is_subscribed(f, &partner, &site).await);
 }

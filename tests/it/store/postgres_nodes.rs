@@ -257,7 +257,7 @@ async fn a_removal_meets_changes_on_another_node_and_leaves_nothing_waiting() {
         }));
         let removed = nodes.two.store.remove_subscription(partners[0].id, site.id, nodes.two.now());
         let (_, removed) = tokio::join!(leads, removed);
-        assert!(removed.unwrap());
+        assert!(removed.unwrap().outcome);
         nodes.two.purge(Timestamp::UNIX_EPOCH, 100).await;
     }
     assert_eq!(nodes.database.number("SELECT count(*) FROM deliveries"), 0);

@@ -302,7 +302,7 @@ async fn a_server_hears_of_subscriptions_that_another_process_removed_and_once()
     let mine = server.subscription(partner.id, other.id, "https://a.example/");
     let id = mine.id;
     server.store.replace_subscription(mine).await.unwrap();
-    assert!(server.store.remove_subscription(partner.id, other.id, server.now()).await.unwrap());
+    assert!(server.store.remove_subscription(partner.id, other.id, server.now()).await.unwrap().outcome);
     assert_eq!(server.heard(), [Signal::Recalled(id)]);
     server.lease().await;
     assert_eq!(server.heard(), []);

@@ -1,8 +1,10 @@
 //! Subscriptions: set, replaced, mended, removed.
 
 use futures_util::future::join_all;
-use leadgate::model::delivery::{State, Verdict};
+use leadgate::model::delivery::{LeaseRequest, State, Verdict};
 use leadgate::model::partner::Partner;
+use leadgate::model::password::{PasswordChange, Proof};
+use leadgate::model::person::PasswordHash;
 use leadgate::model::seal::Sealed;
 use leadgate::model::site::Site;
 use leadgate::model::subscription::Subscription;
@@ -21,6 +23,9 @@ engines!(
     old_data_can_hold_several_and_setting_mends_them,
     removing_mends_several_too,
     a_removed_one_hears_nothing_more,
+    what_others_hold_when_it_is_set_or_removed_is_outstanding,
+    what_is_outstanding_is_so_until_it_is_recorded_or_its_lease_ends,
+    however_a_subscription_ends_what_others_hold_is_outstanding,
     partners_and_sites_are_kept_apart,
     a_live_token_shows_what_its_holder_has,
 );
@@ -41,7 +46,7 @@ async fn one(f: &Fixture, partner: &Partner, site: &Site) -> Subscription {
 }
 
 async fn set(f: &Fixture, new: &NewSubscription) -> Replaced {
-    f.store.replace_subscription(new.clone()).await.unwrap()
+    f.store.replace_subscription(new.clone()).await.unwrap().outcome
 }
 
 async fn a_subscription_is_created_and_then_replaced(f: &Fixture) {
@@ -83,14 +88,14 @@ async fn there_is_none_without_a_site_or_a_partner(f: &Fixture) {
     f.store.remove_partner(&partner.slug, f.now()).await.unwrap();
     let new = f.subscription(partner.id, site.id, "http://one.example");
     assert_eq!(set(f, &new).await, Replaced::NoSuchSite);
-    assert!(!f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap());
+    assert!(!f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap().outcome);
 }
 
 async fn setting_it_at_once_makes_one(f: &Fixture) {
     let (partner, site) = parties(f).await;
     let puts: Vec<_> = (0..20).map(|n| f.subscription(partner.id, site.id, &format!("http://{n}.example"))).collect();
     for done in join_all(puts.iter().map(|put| f.store.replace_subscription(put.clone()))).await {
-        assert_eq!(done.unwrap(), Replaced::Done);
+        assert_eq!(done.unwrap().outcome, Replaced::Done);
     }
     let kept = one(f, &partner, &site).await;
     assert!(puts.iter().any(|put| put.id == kept.id));
@@ -166,10 +171,10 @@ async fn removing_mends_several_too(f: &Fixture) {
         f.store.import_subscription(f.subscription(partner.id, site.id, url)).await.unwrap();
     }
     f.lead(&site, "a@b.com").await;
-    assert!(f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap());
+    assert!(f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap().outcome);
     assert_eq!(found(f, &partner, &site).await, Found::None);
     assert_eq!(f.story().await, [State::Cancelled, State::Cancelled]);
-    assert!(!f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap());
+    assert!(!f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap().outcome);
 }
 
 async fn a_removed_one_hears_nothing_more(f: &Fixture) {
@@ -178,7 +183,7 @@ async fn a_removed_one_hears_nothing_more(f: &Fixture) {
     f.lead(&site, "a@b.com").await;
     f.heard();
     let removed = f.pass(1);
-    assert!(f.store.remove_subscription(partner.id, site.id, removed).await.unwrap());
+    assert!(f.store.remove_subscription(partner.id, site.id, removed).await.unwrap().outcome);
     assert_eq!(f.heard(), [Signal::Recalled(id)]);
     f.lead(&site, "c@d.com").await;
 
@@ -191,14 +196,86 @@ async fn a_removed_one_hears_nothing_more(f: &Fixture) {
     assert_eq!(f.lease().await.len(), 0);
 }
 
+async fn what_others_hold_when_it_is_set_or_removed_is_outstanding(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    let new = f.subscription(partner.id, site.id, "http://one.example");
+    set(f, &new).await;
+    for email in ["a@b.com", "c@d.com"] {
+        f.lead(&site, email).await;
+    }
+    f.lease_as(LeaseRequest { limit: 1, ..f.request() }).await;
+
+    let same = f.store.replace_subscription(new.clone()).await.unwrap();
+    assert_eq!(same.outstanding.len(), 0, "nothing has changed");
+    let elsewhere = NewSubscription { url: "http://two.example".parse().unwrap(), ..new };
+    let changed = f.store.replace_subscription(elsewhere).await.unwrap();
+    assert_eq!(changed.outstanding.len(), 1);
+    // What is leased of it from then on, is sent as the change says, and not waited for.
+    f.lease().await;
+    assert_eq!(f.store.still_outstanding(changed.outstanding.clone(), f.now()).await.unwrap(), changed.outstanding);
+    let removed = f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap();
+    assert_eq!(removed.outstanding.len(), 2);
+    let none = f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap();
+    assert_eq!(none.outstanding.len(), 0);
+}
+
+async fn what_is_outstanding_is_so_until_it_is_recorded_or_its_lease_ends(f: &Fixture) {
+    let (partner, site) = parties(f).await;
+    f.subscribe(&partner, &site).await;
+    for email in ["a@b.com", "c@d.com", "e@f.com", "g@h.com"] {
+        f.lead(&site, email).await;
+    }
+    let leased = f.lease().await;
+    // The lease of this one has run out; so the new one is what counts.
+    let again = f.lease_again(&leased[0]).await;
+    let recalled = f.store.remove_subscription(partner.id, site.id, f.now()).await.unwrap().outstanding;
+    let left = async || f.store.still_outstanding(recalled.clone(), f.now()).await.unwrap().len();
+    assert_eq!((recalled.len(), left().await), (4, 4));
+    assert!(!f.record(&leased[0], Verdict::Release).await);
+    assert_eq!(left().await, 4);
+    assert!(f.record(&again, Verdict::Release).await);
+    assert_eq!(left().await, 3);
+    f.pass(59);
+    assert_eq!(left().await, 3);
+    f.pass(1);
+    assert_eq!(left().await, 0);
+}
+
+async fn however_a_subscription_ends_what_others_hold_is_outstanding(f: &Fixture) {
+    let (partner, owner) = (f.partner("piesync").await, f.user("owner@site.com").await);
+    let held = async |domain: &str| {
+        let site = f.site(domain).await;
+        f.store.grant_site(site.id, &owner.email).await.unwrap();
+        let code = f.approve(&partner, &site, &owner).await;
+        let new = f.subscription(partner.id, site.id, "http://one.example");
+        set(f, &NewSubscription { by: Some(code.grant), ..new }).await;
+        f.lead(&site, "a@b.com").await;
+        assert_eq!(f.lease().await.len(), 1);
+        site
+    };
+    let removed = held("one.com").await;
+    assert_eq!(f.store.remove_site(removed.id, f.now()).await.unwrap().outstanding.len(), 1);
+
+    held("two.com").await;
+    let password = PasswordHash("$new".to_owned());
+    let change = PasswordChange { user: owner.id, proof: Proof::Operator, password, disconnect: true, now: f.now() };
+    let kept = PasswordChange { disconnect: false, ..change.clone() };
+    assert_eq!(f.store.set_password(kept).await.unwrap().outstanding.len(), 0);
+    assert_eq!(f.store.set_password(change).await.unwrap().outstanding.len(), 1);
+
+    held("three.com").await;
+    held("four.com").await;
+    assert_eq!(f.store.remove_partner(&partner.slug, f.now()).await.unwrap().outstanding.len(), 2);
+}
+
 async fn partners_and_sites_are_kept_apart(f: &Fixture) {
     let (partner, site) = parties(f).await;
     let (other_partner, other_site) = (f.partner("cinc").await, f.site("other.com").await);
     f.subscribe(&partner, &site).await;
     assert_eq!(found(f, &other_partner, &site).await, Found::None);
     assert_eq!(found(f, &partner, &other_site).await, Found::None);
-    assert!(!f.store.remove_subscription(other_partner.id, site.id, f.now()).await.unwrap());
-    assert!(!f.store.remove_subscription(partner.id, other_site.id, f.now()).await.unwrap());
+    assert!(!f.store.remove_subscription(other_partner.id, site.id, f.now()).await.unwrap().outcome);
+    assert!(!f.store.remove_subscription(partner.id, other_site.id, f.now()).await.unwrap().outcome);
     one(f, &partner, &site).await;
 }
 

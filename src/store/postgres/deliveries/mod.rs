@@ -15,6 +15,7 @@ pub(super) mod line;
 pub(super) mod log;
 pub(super) mod merge;
 pub(super) mod outbox;
+pub(super) mod recall;
 pub(super) mod record;
 pub(super) mod replay;
 
@@ -27,7 +28,7 @@ use crate::model::delivery::{
     Delivery, DeliveryDetails, DeliveryFilter, InLine, LeaseBatch, LeaseRequest, Outcome, Replay,
 };
 use crate::model::{DeliveryId, LeadId, SiteId, SubscriptionId, Timestamp};
-use crate::store::{Deliveries, Result};
+use crate::store::{Deliveries, Outstanding, Result};
 
 /// How many outcomes are recorded in one transaction: each takes its lead, and the server keeps a table of all locks.
 const OUTCOMES: usize = 250;
@@ -52,6 +53,10 @@ impl Deliveries for PostgresStore {
             recorded += self.record_some(some, now).await?;
         }
         Ok(recorded)
+    }
+
+    async fn still_outstanding(&self, recalled: Outstanding, now: Timestamp) -> Result<Outstanding> {
+        recall::still_outstanding(&self.database.read().await?, &recalled, now).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {

@@ -18,7 +18,7 @@ use crate::model::delivery::{
     Delivery, DeliveryDetails, DeliveryFilter, InLine, LeaseBatch, LeaseRequest, Outcome, Replay,
 };
 use crate::model::{DeliveryId, LeadId, SubscriptionId, Timestamp};
-use crate::store::{Deliveries, Result};
+use crate::store::{Deliveries, Outstanding, Result};
 
 #[async_trait]
 impl Deliveries for SqliteStore {
@@ -36,6 +36,10 @@ impl Deliveries for SqliteStore {
 
     async fn record_outcomes(&self, outcomes: Vec<Outcome>, now: Timestamp) -> Result<usize> {
         self.write(Relaxed, move |tx| record::record(tx, &outcomes, now)).await
+    }
+
+    async fn still_outstanding(&self, recalled: Outstanding, now: Timestamp) -> Result<Outstanding> {
+        self.read(move |db| recalls::still_outstanding(db, &recalled, now)).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>> {
