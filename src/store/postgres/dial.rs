@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -33,10 +34,17 @@ impl Dial {
         Self { hosts, good: Arc::default(), tls }
     }
 
+    /// How long a connection may take: each host has its time. The last one has twice as much, since there is no other to
+    /// turn to.
+    pub(super) fn limit(&self) -> Duration {
+        self.hosts.iter().fold(CONNECT, |limit, _| limit + CONNECT)
+    }
+
     /// A connection to a host that can be written to. It must be driven.
     ///
     /// The driver would try the hosts by itself, but its time-out ends when the other side has taken the call: a stopped
-    /// primary, whose system still does that, would keep a node from its standby for ever. Callers bound the last one.
+    /// primary, whose system still does that, would keep a node from its standby for ever. The last host is waited for
+    /// without end: callers bound the whole, with [`Dial::limit`].
     pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, Tls>), Error> {
         let (count, first) = (self.hosts.len(), self.good.load(Ordering::Relaxed));
         for host in (first..first + count - 1).map(|host| host % count) {

@@ -41,6 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
+use tokio_postgres::Client;
 
 use self::database::Database;
 use self::dial::Dial;
@@ -48,6 +49,7 @@ use self::leads::Intake;
 use self::lookups::LookUps;
 use self::news::{Line, News};
 use self::pool::Pool;
+use self::server::ANSWER;
 pub use self::server::Server;
 use self::statements::params;
 use self::transaction::Durability::Relaxed;
@@ -74,8 +76,18 @@ impl PostgresStore {
     /// migrates by itself.
     pub async fn open(server: &Server, purpose: Purpose) -> std::result::Result<Self, OpenError> {
         let dial = server.dial()?;
+        let client = server.connect_by(&dial).await?;
+        server.in_time(ANSWER, Self::open_by(server, dial, client, purpose)).await
+    }
+
+    /// The same, once the server has taken a call.
+    async fn open_by(
+        server: &Server,
+        dial: Dial,
+        client: Client,
+        purpose: Purpose,
+    ) -> std::result::Result<Self, OpenError> {
         let failed = |error| server.failed(&error);
-        let (client, _) = dial.driven().await.map_err(failed)?;
         migrate::require_current(server, &client).await?;
         let node = client.query_one("SELECT gen_random_uuid()::TEXT", &[]).await.map_err(failed)?;
         let signals = Arc::new(Signals::default());

@@ -126,8 +126,10 @@ impl News {
         let last = self.tell_work(&line.client);
         tokio::select! {
             _ = listen(&mut line.connection, |_| {}) => {}
-            told = last => if let Err(error) = told {
-                tracing::debug!(%error, "the other nodes were not told of the last work");
+            told = tokio::time::timeout(ANSWER, last) => match told {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "the other nodes were not told of the last work"),
+                Err(_) => tracing::debug!("the other nodes were not told of the last work: the server does not answer"),
             },
         }
     }

@@ -22,9 +22,6 @@ pub(super) const CONNECTIONS: u32 = 16;
 /// How long a caller waits for its turn: longer than a full queue of callers takes when the database is well.
 const TURN: Duration = Duration::from_secs(20);
 
-/// How long making a connection may take: several hosts can be tried.
-const CREATE: Duration = Duration::from_secs(10);
-
 /// A pool of connections.
 pub(super) struct Pool {
     connections: Connections,
@@ -40,7 +37,7 @@ impl Pool {
         let size = CONNECTIONS as usize;
         // The connection that was used last goes first: its server process still has at hand what it needs.
         let queue_mode = QueueMode::Lifo;
-        let timeouts = Timeouts { wait: Some(TURN), create: Some(CREATE), recycle: Some(CREATE) };
+        let timeouts = Timeouts { wait: Some(TURN), create: Some(dial.limit()), recycle: Some(dial.limit()) };
         let connections = Connections::builder(manager)
             .config(PoolConfig { timeouts, queue_mode, ..PoolConfig::new(size) })
             .runtime(Runtime::Tokio1)

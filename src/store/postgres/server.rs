@@ -112,8 +112,24 @@ impl Server {
 
     /// A connection of its own, driven in the background until it is dropped.
     pub(super) async fn connect(&self) -> Result<Client, OpenError> {
-        let (client, _) = self.dial()?.driven().await.map_err(|error| self.failed(&error))?;
+        self.connect_by(&self.dial()?).await
+    }
+
+    /// The same, made by this `dial`.
+    pub(super) async fn connect_by(&self, dial: &Dial) -> Result<Client, OpenError> {
+        let connecting = async { dial.driven().await.map_err(|error| self.failed(&error)) };
+        let (client, _) = self.in_time(dial.limit(), connecting).await?;
         Ok(client)
+    }
+
+    /// What comes of the work, unless that takes longer than `limit`: nobody who opens the database waits for ever.
+    pub(super) async fn in_time<T, E: From<OpenError>>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let silent = || OpenError::Failed { path: self.to_string(), cause: "the database does not answer".to_owned() };
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(silent().into()))
     }
 
     /// What an error means to someone who opens this database.

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Error, Transaction};
 
 use super::locks::IN_USE;
 use super::pool::Pool;
-use super::server::Server;
+use super::server::{ANSWER, Server};
 use super::statements::Params;
 use super::{copy_mark, migrate, partitions};
 use crate::model::Timestamp;
@@ -43,6 +43,11 @@ impl Target {
     /// Opens the database on `server`, which must be up to date and used by nobody.
     pub(in crate::store) async fn open(server: &Server) -> Result<Self, TransferError> {
         let client = server.connect().await?;
+        server.in_time(ANSWER, Self::take(server, client)).await
+    }
+
+    /// Keeps everybody else out of the database.
+    async fn take(server: &Server, client: Client) -> Result<Self, TransferError> {
         migrate::require_current(server, &client).await?;
         // Waits a moment, until the server's lock_timeout: whoever has just ended, or was killed, is soon gone.
         match client.execute("SELECT pg_advisory_lock($1)", &[&IN_USE]).await {

@@ -1,9 +1,11 @@
 //! Gateways on PostgreSQL, as processes: who migrates, which key is needed, and what happens when the database goes away.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use crate::harness::postgres::Database;
-use crate::harness::process::Home;
+use crate::harness::process::{Home, Ran, Running};
 
 const KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 
@@ -54,4 +56,41 @@ fn a_server_that_does_not_answer_is_named_without_its_password() {
     let home = Home::new().with("LEADGATE_DATABASE_URL", "postgres://me:hush@127.0.0.1/leads?sslmod=require");
     let line = home.complains("user list");
     assert!(line.contains("database_url") && !line.contains("hush"), "{line}");
+}
+
+/// Like a server that was stopped: its system still takes the calls. The home of a gateway that is to use it.
+fn silent() -> (TcpListener, Home) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://me:hush@{}/leads", silent.local_addr().unwrap());
+    (silent, Home::new().with("LEADGATE_DATABASE_URL", url).with("LEADGATE_SECRET_KEY", KEY))
+}
+
+#[test]
+fn nobody_waits_for_ever_for_a_server_that_takes_calls_and_says_nothing() {
+    let (silent, home) = silent();
+    let other = Home::new();
+    other.says("migrate");
+    let copy = format!("copy --from sqlite:{} --to {{}}", other.path("leadgate.db").display());
+    let copy = copy.replace("{}", &format!("postgres://me@{}/leads", silent.local_addr().unwrap()));
+    // All at once: each waits for as long as it waits.
+    let commands = ["serve", "serve --migrate", "migrate", "user list", "rekey", &copy];
+    let waiting = commands.map(|command| home.command(command).spawn().unwrap());
+    let check = home.run("check");
+    let said = format!("cannot open postgres://{}/leads: the database does not answer", silent.local_addr().unwrap());
+    assert_eq!((check.code, check.stdout.trim_end()), (1, said.as_str()), "{check:?}");
+    for command in waiting {
+        assert_eq!(Ran::from(command.wait_with_output().unwrap()).complaint(1), said);
+    }
+}
+
+#[test]
+fn a_gateway_that_waits_for_its_database_can_be_told_to_stop() {
+    for command in ["serve", "serve --migrate"] {
+        let (silent, home) = silent();
+        let gateway: Running = home.start(command);
+        // Once it has called, it waits.
+        let call = silent.accept().unwrap();
+        assert_eq!(gateway.terminate(), Some(0), "{command}");
+        drop(call);
+    }
 }
