@@ -39,8 +39,15 @@ const PLANS: &str = "-c enable_seqscan=off -c enable_bitmapscan=off -c jit=off -
 /// remains is a server that is cut off.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
 
-/// How long what we sent may stay unacknowledged by the server's machine.
+/// How long what one side sent may stay unacknowledged by the other's machine; and how long nothing may come before one asks
+/// whether the other is still there.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+
+/// Between two of these questions.
+const ASKED_AGAIN: Duration = Duration::from_secs(3);
+
+/// So many of them without an answer mean that the other machine is gone: after some 20 seconds in all.
+const ASKED: u32 = 3;
 
 /// A PostgreSQL database, as its URL names it: `postgres://user:password@host:port/database`, in libpq's form, also with
 /// several hosts (the one that can be written to is used). Never shows the password.
@@ -74,16 +81,30 @@ impl FromStr for Server {
         config.connect_timeout(CONNECT);
         config.tcp_user_timeout(UNACKNOWLEDGED);
         config.keepalives_idle(UNACKNOWLEDGED);
+        config.keepalives_interval(ASKED_AGAIN);
+        config.keepalives_retries(ASKED);
         config.application_name("leadgate");
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
         config.options(format!(
-            "{given}-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} {PLANS}",
+            "{given}-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} {} {PLANS}",
             STATEMENT.as_millis(),
             LOCK.as_millis(),
             IDLE_IN_TRANSACTION.as_millis(),
+            server_side(),
         ));
         Ok(Self { config, authorities })
     }
+}
+
+/// Has the server look after its end, too: while it writes to a node that is stopped or gone, none of its other time-outs
+/// ends the transaction, and its locks are held. Over a socket of the same machine these are ignored.
+fn server_side() -> String {
+    format!(
+        "-c tcp_user_timeout={} -c tcp_keepalives_idle={} -c tcp_keepalives_interval={} -c tcp_keepalives_count={ASKED}",
+        UNACKNOWLEDGED.as_millis(),
+        UNACKNOWLEDGED.as_secs(),
+        ASKED_AGAIN.as_secs(),
+    )
 }
 
 impl Server {
