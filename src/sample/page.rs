@@ -43,7 +43,7 @@ impl Notice {
                 "You did not allow the connection, so nothing was changed. You can connect whenever you like."
             }
             Notice::NotBegun => "This connection was not begun in this browser, or it took too long. Please try again.",
-            Notice::Failed => "The gateway could not do this just now. Nothing was changed. Please try again.",
+            Notice::Failed => "The gateway could not do this just now. Please try again.",
         }
     }
 }

@@ -148,7 +148,10 @@ impl PageError {
                 "Too many people have asked for a new password from where you are, so no e-mail is sent this time. Please \
                  try again in a few minutes.",
             ),
-            Self::Unavailable => ("Not available now", "Please try again in a moment. Nothing was changed."),
+            Self::Unavailable => (
+                "Not available now",
+                "Please try again in a moment. If you sent a form, it may have been carried out all the same.",
+            ),
             Self::Internal | Self::Answered(_) => {
                 ("Something went wrong here", "It is not your fault. Please try again later.")
             }
