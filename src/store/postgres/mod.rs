@@ -143,11 +143,19 @@ fn if_free<T>(result: Result<T>) -> Result<Option<T>> {
 /// Brings the database on `server` up to date. Returns the names of the migrations that were applied, in order.
 pub async fn migrate(server: &Server) -> std::result::Result<Vec<String>, OpenError> {
     let applied = migrate::apply(server).await?;
+    // What was applied is, whatever comes of this. Until housekeeping has made the partitions, the log's net is enough.
+    if let Err(error) = begin_partitions(server).await {
+        tracing::warn!(%error, "the delivery log's partitions are left to housekeeping");
+    }
+    Ok(applied)
+}
+
+async fn begin_partitions(server: &Server) -> std::result::Result<(), OpenError> {
     let failed = |error: StoreError| OpenError::Failed { path: server.to_string(), cause: error.to_string() };
     let pool = Pool::new(server, &server.dial()?)?;
     partitions::begin(&pool.get().await.map_err(failed)?).await.map_err(failed)?;
     pool.close().await;
-    Ok(applied)
+    Ok(())
 }
 
 #[async_trait]
