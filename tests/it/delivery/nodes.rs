@@ -31,6 +31,34 @@ async fn news_wake_an_idle_node() {
     }
 }
 
+/// From now on what new sessions tell goes nowhere: a function of this name comes before the server's own.
+const SILENCE: &str = "
+    CREATE FUNCTION pg_notify(TEXT, TEXT) RETURNS VOID LANGUAGE SQL AS 'SELECT';
+    DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database());
+    END $$";
+
+#[tokio::test]
+async fn a_node_that_hears_no_news_finds_the_work_within_a_second() {
+    Engine::Postgres.run(polling_finds_work()).await;
+}
+
+async fn polling_finds_work() {
+    let (mut idle, mut receiver) = (World::still(&["127.0.0.0/8"], &[]).await, Receiver::start().await);
+    idle.sql(SILENCE);
+    let busy = idle.beside().await;
+    let subscriber = busy.subscriber(&receiver.url("/")).await;
+    let start = idle.clock.now();
+    idle.run();
+    // It has looked, and found nothing.
+    idle.clock.awaited(after(start, SECOND)).await;
+    let lead = busy.lead(subscriber).await;
+    receiver.assert_quiet();
+    idle.clock.advance(SECOND);
+    assert_eq!(receiver.answer(Reply::status(200)).await.json()["id"], json!(lead.to_string()));
+    idle.until("it is delivered", |counts| counts.delivered == 1).await;
+}
+
 #[tokio::test]
 async fn what_a_stopped_node_held_is_taken_over_when_its_lease_ends() {
     Engine::Postgres.run(takeover(Policy::default(), LEASE)).await;

@@ -141,6 +141,11 @@ impl World {
         Operator { admin, clock }
     }
 
+    /// Runs SQL behind the store's back.
+    pub fn sql(&self, sql: &str) {
+        self.data.sql(sql);
+    }
+
     /// Starts a driver. It replaces the one before, which goes on if it was not stopped.
     pub fn run(&mut self) {
         let driver = self.idle_driver();

@@ -22,6 +22,7 @@ mod postgres_hosts;
 mod postgres_nodes;
 mod postgres_partitions;
 mod postgres_plans;
+mod postgres_schema;
 mod postgres_sessions;
 mod postgres_tls;
 mod purge;
