@@ -9,7 +9,9 @@ use lettre::transport::smtp::client::Certificate;
 
 use crate::harness::mail_server::{PostBox, Said};
 use crate::harness::process::Home;
-use crate::harness::tls;
+use crate::harness::{on_every_engine, tls};
+
+on_every_engine!(check_tries_the_mail_server_and_its_certificate);
 
 fn letter() -> Letter {
     Letter {
@@ -86,7 +88,7 @@ async fn a_mail_server_that_nobody_vouches_for_is_told_nothing() {
 /// What `check` says of the server when the system trusts the authorities in this file.
 async fn checked(post: &PostBox, authorities: &str) -> String {
     let file = format!("{}/tests/it/harness/tls/{authorities}", env!("CARGO_MANIFEST_DIR"));
-    let home = Home::new()
+    let home = Home::of_case()
         .with("LEADGATE_SMTP_URL", format!("smtps://kim:hush@localhost:{}", post.address.port()))
         .with("LEADGATE_SMTP_FROM", "leads@example.com")
         .with("SSL_CERT_FILE", file);
@@ -95,7 +97,6 @@ async fn checked(post: &PostBox, authorities: &str) -> String {
 }
 
 /// As the program does it: by default it trusts whom the system trusts.
-#[tokio::test]
 async fn check_tries_the_mail_server_and_its_certificate() {
     let mut post = PostBox::start_with(Encryption::Tls).await;
     let stranger = checked(&post, "certificate.pem").await;

@@ -5,7 +5,13 @@ use std::net::SocketAddr;
 use nix::unistd::Pid;
 
 use super::wire::Wire;
+use crate::harness::on_every_engine;
 use crate::harness::process::{Home, Running};
+
+on_every_engine!(
+    oauth_119_idle_connections_of_many_keep_nobody_from_an_answer,
+    oauth_119_one_peer_cannot_send_others_away,
+);
 
 /// So few that a test can exhaust them.
 const DESCRIPTORS: usize = 400;
@@ -33,9 +39,8 @@ async fn is_ready(wire: &mut Wire) -> bool {
     wire.answer().await.0 == 200
 }
 
-#[tokio::test]
 async fn oauth_119_idle_connections_of_many_keep_nobody_from_an_answer() {
-    let home = Home::new().with("LEADGATE_LISTEN", "127.0.0.1:0");
+    let home = Home::of_case().with("LEADGATE_LISTEN", "127.0.0.1:0");
     let (gateway, address) = small_gateway(&home);
     let mut crowd = Vec::new();
     for n in 0..CROWD {
@@ -56,9 +61,8 @@ async fn oauth_119_idle_connections_of_many_keep_nobody_from_an_answer() {
     gateway.kill();
 }
 
-#[tokio::test]
 async fn oauth_119_one_peer_cannot_send_others_away() {
-    let home = Home::new().with("LEADGATE_LISTEN", "127.0.0.1:0");
+    let home = Home::of_case().with("LEADGATE_LISTEN", "127.0.0.1:0");
     let (gateway, address) = small_gateway(&home);
     let mut other = Wire::from([127, 0, 0, 2], address).await;
     assert!(is_ready(&mut other).await);

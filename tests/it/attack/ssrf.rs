@@ -16,7 +16,14 @@ use crate::crash::crm::Crm;
 use crate::harness::engine::Data;
 use crate::harness::names::Names;
 use crate::harness::receiver::{Receiver, Reply};
-use crate::harness::{Gate, JsonBody, answer, install_crypto};
+use crate::harness::{Gate, JsonBody, answer, install_crypto, on_every_engine};
+
+on_every_engine!(
+    oauth_103_no_way_to_write_a_private_address_is_accepted,
+    oauth_103_no_name_of_private_addresses_is_accepted,
+    a_name_that_changes_after_it_was_accepted_is_judged_again,
+    proxies_in_the_environment_are_not_asked,
+);
 
 /// Ways to write this machine, its network, or what is nobody's, into a URL.
 const HOSTS: [&str; 44] = [
@@ -138,7 +145,6 @@ async fn put(gate: &Gate, url: &str) -> (u16, Value) {
     (answer.status, answer.json()["fields"]["url"][0].clone())
 }
 
-#[tokio::test]
 async fn oauth_103_no_way_to_write_a_private_address_is_accepted() {
     let trap = Trap::set();
     let gate = Gate::start_with(|settings| settings.delivery.allow_networks.clear()).await;
@@ -156,7 +162,6 @@ async fn oauth_103_no_way_to_write_a_private_address_is_accepted() {
     trap.assert_untouched();
 }
 
-#[tokio::test]
 async fn oauth_103_no_name_of_private_addresses_is_accepted() {
     let gate = Gate::start_with(|settings| settings.delivery.allow_networks.clear()).await;
     let cast = gate.cast().await;
@@ -212,7 +217,6 @@ async fn of_a_names_addresses_only_those_that_may_be_reached_are_dialled() {
     trap.assert_untouched();
 }
 
-#[tokio::test]
 async fn a_name_that_changes_after_it_was_accepted_is_judged_again() {
     let gate = Gate::start_with(|settings| settings.delivery.allow_networks.clear()).await;
     gate.names.set("rebound.example", &["93.184.215.14"]);
@@ -275,7 +279,6 @@ async fn ports_of_other_services_are_not_knocked_at() {
     assert_eq!(sent.unwrap().status, 200);
 }
 
-#[tokio::test]
 async fn proxies_in_the_environment_are_not_asked() {
     let (trap, mut receiver) = (Trap::set(), Receiver::start().await);
     let data = Data::new();

@@ -5,10 +5,18 @@ use leadgate::model::lead::{LeadAction, LeadCommand, Origin, Patch};
 use leadgate::model::partner::Slug;
 use leadgate::model::seal::Sealed;
 use leadgate::model::{ChangeId, LeadId, LeaseToken, OsEntropy, SiteId, SubscriptionId, Timestamp, time};
-use leadgate::store::{self, DatabaseUrl, NewSubscription, Purpose, SharedStore};
+use leadgate::store::{NewSubscription, SharedStore};
 use serde_json::json;
 
+use crate::harness::on_every_engine;
 use crate::harness::process::Home;
+
+on_every_engine!(
+    deliveries_are_listed_newest_first_and_by_state,
+    one_delivery_is_shown_with_its_body_and_attempts,
+    finished_deliveries_are_sent_again_by_hand,
+    all_failed_deliveries_of_a_site_are_sent_again_at_once,
+);
 
 const SITE: &str = "aa808177-d2cc-415d-b504-a36abf39ac00";
 
@@ -16,17 +24,12 @@ fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
-async fn open(home: &Home) -> SharedStore {
-    let url = DatabaseUrl::Sqlite(home.path("leadgate.db"));
-    store::open(&url, Purpose::Command).await.unwrap()
-}
-
 /// A database with one lead whose delivery was given up after one attempt, and another whose delivery waits.
 async fn with_deliveries() -> Home {
-    let home = Home::new();
+    let home = Home::of_case();
     home.says(&format!("site add www.site.com --uuid {SITE}"));
     home.says("partner add piesync --name PieSync --redirect-uri https://a.example/cb");
-    let store = open(&home).await;
+    let store = home.store().await;
     let site: SiteId = SITE.parse().unwrap();
     let partner = store.partner_by_slug(&"piesync".parse::<Slug>().unwrap()).await.unwrap().unwrap().id;
     let subscription = NewSubscription {
@@ -84,7 +87,6 @@ async fn give_up(store: &SharedStore) {
     assert_eq!(store.record_outcomes(vec![outcome], now()).await.unwrap(), 1);
 }
 
-#[tokio::test]
 async fn deliveries_are_listed_newest_first_and_by_state() {
     let home = with_deliveries().await;
     let list = home.document("delivery list");
@@ -102,7 +104,6 @@ async fn deliveries_are_listed_newest_first_and_by_state() {
     assert_eq!(home.complains(&format!("delivery list --site {absent}")), format!("there is no site {absent}"));
 }
 
-#[tokio::test]
 async fn one_delivery_is_shown_with_its_body_and_attempts() {
     let home = with_deliveries().await;
     let id = home.document("delivery list --state failed")[0]["id"].as_str().unwrap().to_owned();
@@ -117,7 +118,6 @@ async fn one_delivery_is_shown_with_its_body_and_attempts() {
     assert_eq!(home.complains(&format!("delivery show {absent}")), format!("there is no delivery {absent}"));
 }
 
-#[tokio::test]
 async fn finished_deliveries_are_sent_again_by_hand() {
     let home = with_deliveries().await;
     let id = home.document("delivery list --state failed")[0]["id"].as_str().unwrap().to_owned();
@@ -129,7 +129,6 @@ async fn finished_deliveries_are_sent_again_by_hand() {
     assert_eq!(home.complains(&format!("delivery replay {id} {absent}")), format!("there is no delivery {absent}"));
 }
 
-#[tokio::test]
 async fn all_failed_deliveries_of_a_site_are_sent_again_at_once() {
     let home = with_deliveries().await;
     assert_eq!(home.says(&format!("delivery replay --failed --site {SITE}")), "1 will be sent again.\n");

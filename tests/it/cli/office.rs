@@ -2,16 +2,37 @@
 
 use std::process::Stdio;
 
+use leadgate::model::session::{NewSession, UserAgent};
+use leadgate::model::token::{Plain, Session};
+use leadgate::model::{OsEntropy, SessionId, Timestamp, time};
 use serde_json::{Value, json};
 
+use crate::harness::on_every_engine;
 use crate::harness::process::{Home, Running};
+
+on_every_engine!(
+    users_are_added_listed_and_removed,
+    passwords_come_from_stdin_or_from_a_person,
+    sessions_are_listed_and_ended,
+    people_are_invited_with_a_link_to_their_own_password,
+    a_link_is_shown_also_when_it_cannot_be_sent,
+    a_common_password_is_refused,
+    sites_are_added_granted_listed_and_removed,
+    a_site_without_a_uuid_gets_one,
+    partners_are_added_listed_and_removed_and_their_secrets_shown_once,
+    whether_updates_are_merged_is_set_for_a_partner,
+    what_a_partner_needs_is_printed_for_people_too,
+    sources_are_added_listed_and_removed,
+    names_can_be_of_any_script_but_hold_no_control_characters,
+    a_reader_that_goes_away_is_no_failure,
+    commands_work_while_a_gateway_serves_the_same_database,
+);
 
 const SITE: &str = "aa808177-d2cc-415d-b504-a36abf39ac00";
 const ABSENT: &str = "00000000-0000-4000-8000-000000000000";
 
-#[test]
-fn users_are_added_listed_and_removed() {
-    let home = Home::new();
+async fn users_are_added_listed_and_removed() {
+    let home = Home::of_case();
     assert_eq!(home.says("user list"), "There are no users yet.\n");
     let added = home.add_user("Ann@Example.com");
     assert_eq!(added["email"], "ann@example.com");
@@ -35,9 +56,8 @@ fn users_are_added_listed_and_removed() {
     assert_eq!(home.complains("user remove ann@example.com"), "there is no user ann@example.com");
 }
 
-#[test]
-fn passwords_come_from_stdin_or_from_a_person() {
-    let home = Home::new();
+async fn passwords_come_from_stdin_or_from_a_person() {
+    let home = Home::of_case();
     let asked = home.complains("user add ann@example.com");
     assert!(asked.contains("--password-stdin"), "{asked}");
     let short = home.run_with_input("user add ann@example.com --password-stdin", "short\n");
@@ -53,20 +73,24 @@ fn passwords_come_from_stdin_or_from_a_person() {
     assert_eq!(nobody.complaint(1), "there is no user eve@example.com");
 }
 
-#[test]
-fn sessions_are_listed_and_ended() {
-    let home = Home::new();
+async fn sessions_are_listed_and_ended() {
+    let home = Home::of_case();
     let user = home.add_user("ann@example.com");
     assert_eq!(home.says("user sessions ann@example.com"), "ann@example.com is signed in nowhere.\n");
     assert_eq!(home.document("user sessions ann@example.com"), json!([]));
-    let id = user["id"].as_str().unwrap().replace('-', "");
-    let (session, end) = ("5e".repeat(16), i64::MAX / 1_000_000);
-    let database = rusqlite::Connection::open(home.path("leadgate.db")).unwrap();
-    let begin = format!(
-        "INSERT INTO sessions (hash, id, user_id, agent, created_at, used_at, expires_at)
-         VALUES (x'00', x'{session}', x'{id}', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0', 0, 1000, {end})"
-    );
-    database.execute_batch(&begin).unwrap();
+    let store = home.store().await;
+    let session = NewSession {
+        id: SessionId::from_bytes([0x5e; 16]),
+        hash: Plain::<Session>::generate(&OsEntropy).hash(),
+        user: user["id"].as_str().unwrap().parse().unwrap(),
+        agent: UserAgent::received("Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"),
+        created: Timestamp::UNIX_EPOCH,
+        expires: Timestamp::MAX,
+    };
+    let (cookie, used) = (session.hash.clone(), time::from_millis(1000));
+    store.start_session(session).await.unwrap();
+    store.use_session(&cookie, used, Timestamp::MAX).await.unwrap();
+    store.close().await;
 
     let list = home.document("user sessions ann@example.com");
     assert_eq!(list[0]["id"], "5e5e5e5e-5e5e-5e5e-5e5e-5e5e5e5e5e5e");
@@ -85,9 +109,8 @@ fn sessions_are_listed_and_ended() {
     assert_eq!(home.complains("user logout eve@example.com"), "there is no user eve@example.com");
 }
 
-#[test]
-fn people_are_invited_with_a_link_to_their_own_password() {
-    let home = Home::new().with("LEADGATE_PUBLIC_URL", "https://leads.example.com");
+async fn people_are_invited_with_a_link_to_their_own_password() {
+    let home = Home::of_case().with("LEADGATE_PUBLIC_URL", "https://leads.example.com");
     home.says(&format!("site add www.site.com --uuid {SITE}"));
     let invitation = home.document(&format!("user invite Kim@example.com --name Kim --site {SITE}"));
     let link = invitation["link"].as_str().unwrap();
@@ -107,10 +130,9 @@ fn people_are_invited_with_a_link_to_their_own_password() {
     assert_eq!(home.document("user list").as_array().unwrap().len(), 1, "nothing was changed");
 }
 
-#[test]
-fn a_link_is_shown_also_when_it_cannot_be_sent() {
+async fn a_link_is_shown_also_when_it_cannot_be_sent() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let home = Home::new()
+    let home = Home::of_case()
         .with("LEADGATE_SMTP_URL", format!("smtp://kim:hush@{closed}"))
         .with("LEADGATE_SMTP_FROM", "leads@example.com");
     let ran = home.run("user invite kim@example.com --json");
@@ -122,9 +144,8 @@ fn a_link_is_shown_also_when_it_cannot_be_sent() {
     assert!(![&ran.stderr, &check.stdout, &check.stderr].iter().any(|text| text.contains("hush")), "{ran:?} {check:?}");
 }
 
-#[test]
-fn a_common_password_is_refused() {
-    let home = Home::new();
+async fn a_common_password_is_refused() {
+    let home = Home::of_case();
     let refused = home.run_with_input("user add ann@example.com --password-stdin", "Password");
     assert!(refused.complaint(1).contains("one of the most common ones"), "{refused:?}");
     home.add_user("ann.longname@example.com");
@@ -135,9 +156,8 @@ fn a_common_password_is_refused() {
     assert!(done.stdout.contains("All applications that it connected are disconnected."), "{done:?}");
 }
 
-#[test]
-fn sites_are_added_granted_listed_and_removed() {
-    let home = Home::new();
+async fn sites_are_added_granted_listed_and_removed() {
+    let home = Home::of_case();
     home.add_user("ann@example.com");
     home.add_user("bob@example.com");
     assert_eq!(home.says("site list"), "There are no sites yet.\n");
@@ -161,17 +181,15 @@ fn sites_are_added_granted_listed_and_removed() {
     assert_eq!(home.complains(&format!("site remove {SITE}")), format!("there is no site {SITE}"));
 }
 
-#[test]
-fn a_site_without_a_uuid_gets_one() {
-    let home = Home::new();
+async fn a_site_without_a_uuid_gets_one() {
+    let home = Home::of_case();
     let added = home.document("site add пример.рф");
     assert_eq!(added["domain"], "пример.рф");
     assert_eq!(home.document("site list")[0]["uuid"], added["uuid"]);
 }
 
-#[test]
-fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
-    let home = Home::new();
+async fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
+    let home = Home::of_case();
     assert_eq!(home.says("partner list"), "There are no partners yet.\n");
     let command =
         "partner add piesync --redirect-uri https://a.example/cb?x=1 --redirect-uri http://b.example/ --name PieSync";
@@ -216,9 +234,8 @@ fn partners_are_added_listed_and_removed_and_their_secrets_shown_once() {
     assert_eq!(home.complains("partner rotate-secret piesync"), "there is no partner piesync");
 }
 
-#[test]
-fn whether_updates_are_merged_is_set_for_a_partner() {
-    let home = Home::new();
+async fn whether_updates_are_merged_is_set_for_a_partner() {
+    let home = Home::of_case();
     home.says("partner add piesync --name PieSync --redirect-uri https://a.example/cb");
     for (switch, merge) in [("on", true), ("on", true), ("off", false)] {
         let set = home.document(&format!("partner set piesync --merge-updates {switch}"));
@@ -232,18 +249,16 @@ fn whether_updates_are_merged_is_set_for_a_partner() {
     assert_eq!(home.complains("partner set nobody --merge-updates on"), "there is no partner nobody");
 }
 
-#[test]
-fn what_a_partner_needs_is_printed_for_people_too() {
-    let home = Home::new();
+async fn what_a_partner_needs_is_printed_for_people_too() {
+    let home = Home::of_case();
     let text = home.says("partner add piesync --name PieSync --redirect-uri https://a.example/cb");
     assert!(text.contains("shown only now") && text.contains("client_id") && text.contains("client_secret"), "{text}");
     let text = home.says("source add crm");
     assert!(text.contains("shown only now") && text.contains("password"), "{text}");
 }
 
-#[test]
-fn sources_are_added_listed_and_removed() {
-    let home = Home::new();
+async fn sources_are_added_listed_and_removed() {
+    let home = Home::of_case();
     home.says(&format!("site add www.site.com --uuid {SITE}"));
     assert_eq!(home.says("source list"), "There are no sources yet.\n");
     let everywhere = home.document("source add crm");
@@ -290,9 +305,8 @@ fn arguments_that_make_no_sense_are_one_line_and_exit_code_2() {
     assert!(!home.path("leadgate.db").exists(), "nothing was touched");
 }
 
-#[test]
-fn names_can_be_of_any_script_but_hold_no_control_characters() {
-    let home = Home::new();
+async fn names_can_be_of_any_script_but_hold_no_control_characters() {
+    let home = Home::of_case();
     let mut command = home.command("partner add pie --redirect-uri https://a.example/ --name");
     let refused = crate::harness::process::Ran::from(command.arg("a\nb").output().unwrap());
     assert!(refused.complaint(2).contains("control characters"));
@@ -301,9 +315,8 @@ fn names_can_be_of_any_script_but_hold_no_control_characters() {
     assert_eq!(home.document("partner list")[0]["name"], "ピザ و خبز");
 }
 
-#[test]
-fn a_reader_that_goes_away_is_no_failure() {
-    let home = Home::new();
+async fn a_reader_that_goes_away_is_no_failure() {
+    let home = Home::of_case();
     home.says("migrate");
     let mut child = home.command("user list").spawn().unwrap();
     drop(child.stdout.take());
@@ -311,9 +324,8 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
 }
 
-#[test]
-fn commands_work_while_a_gateway_serves_the_same_database() {
-    let home = Home::new().with("LEADGATE_LISTEN", "127.0.0.1:0");
+async fn commands_work_while_a_gateway_serves_the_same_database() {
+    let home = Home::of_case().with("LEADGATE_LISTEN", "127.0.0.1:0");
     let mut gateway: Running = home.start("serve");
     gateway.reports("serving");
     home.add_user("ann@example.com");

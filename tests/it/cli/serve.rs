@@ -2,8 +2,14 @@
 
 use std::net::TcpListener;
 
-use crate::harness::install_crypto;
 use crate::harness::process::{Home, Running};
+use crate::harness::{install_crypto, on_every_engine};
+
+on_every_engine!(
+    serve_answers_until_it_is_told_to_stop,
+    metrics_are_served_on_their_own_address,
+    a_port_in_use_is_one_clear_line,
+);
 
 /// The address in a line of the log.
 fn address(line: &str) -> String {
@@ -17,19 +23,17 @@ async fn get(url: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-#[tokio::test]
 async fn serve_answers_until_it_is_told_to_stop() {
-    let home = Home::new().with("LEADGATE_LISTEN", "127.0.0.1:0");
+    let home = Home::of_case().with("LEADGATE_LISTEN", "127.0.0.1:0");
     let mut gateway = home.start("serve");
     let address = address(&gateway.reports("serving"));
     assert_eq!(get(&format!("http://{address}/readyz")).await.0, 200);
     assert_eq!(gateway.terminate(), Some(0));
 }
 
-#[tokio::test]
 async fn metrics_are_served_on_their_own_address() {
     let any = "127.0.0.1:0";
-    let home = Home::new().with("LEADGATE_LISTEN", any).with("LEADGATE_METRICS_LISTEN", any);
+    let home = Home::of_case().with("LEADGATE_LISTEN", any).with("LEADGATE_METRICS_LISTEN", any);
     let mut gateway = home.start("serve");
     let metrics = address(&gateway.reports("serving metrics"));
     let address = address(&gateway.reports("serving"));
@@ -41,11 +45,10 @@ async fn metrics_are_served_on_their_own_address() {
     assert_eq!(gateway.terminate(), Some(0));
 }
 
-#[test]
-fn a_port_in_use_is_one_clear_line() {
+async fn a_port_in_use_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let home = Home::new().with("LEADGATE_LISTEN", address.to_string());
+    let home = Home::of_case().with("LEADGATE_LISTEN", address.to_string());
     let line = home.refuses_to_serve();
     assert!(line.starts_with(&format!("cannot listen on {address}")), "{line}");
     let line = home.complains(&format!("listen --listen {address}"));

@@ -11,37 +11,41 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::packages;
 use crate::harness::process::Running;
+use crate::harness::{on_every_engine, packages};
 use crate::oauth::door::{CALLBACK, Door};
 use crate::oauth::visitor::Visitor;
+
+on_every_engine!(
+    #[tokio::test(flavor = "multi_thread")]
+    authlib,
+    requests_oauthlib,
+    oauth4webapi,
+    openid_client,
+    simple_oauth2,
+);
 
 /// All that there is to do.
 const ALL: [&str; 7] = ["metadata", "authorize", "exchange", "subscribe", "refresh", "introspect", "revoke"];
 /// What a library does that reads no metadata and does not introspect.
 const ESSENTIAL: [&str; 5] = ["authorize", "exchange", "subscribe", "refresh", "revoke"];
 
-#[tokio::test(flavor = "multi_thread")]
 async fn authlib() {
     python("with_authlib.py", &ALL).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn requests_oauthlib() {
     python("with_requests_oauthlib.py", &ESSENTIAL).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn oauth4webapi() {
     node("with_oauth4webapi.mjs", &ALL).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn openid_client() {
     node("with_openid_client.mjs", &ALL).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
 async fn simple_oauth2() {
     node("with_simple_oauth2.mjs", &ESSENTIAL).await;
 }

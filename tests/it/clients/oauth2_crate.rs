@@ -6,11 +6,13 @@ use oauth2::{
     PkceCodeChallenge, RedirectUrl, Scope, TokenIntrospectionResponse, TokenResponse, TokenUrl,
 };
 
+use crate::harness::on_every_engine;
 use crate::oauth::door::{CALLBACK, Door};
 use crate::oauth::visitor::SentBack;
 
-#[tokio::test]
-async fn oauth2() {
+on_every_engine!(the_oauth2_crate);
+
+async fn the_oauth2_crate() {
     let door = Door::open().await;
     let endpoint = |name: &str| door.gate.url(&format!("/piesync/oauth/{name}/"));
     let http = |request| send(door.gate.http.clone(), request);

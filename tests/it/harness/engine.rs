@@ -31,12 +31,12 @@ impl Engine {
 }
 
 /// Stamps cases over every engine: each becomes a test under the engine's name. A case that is not listed is dead code,
-/// and so a warning.
+/// and so a warning. Cases that block their thread while the gateway works say before the list what kind of test they are.
 macro_rules! on_every_engine {
-    ($($case:ident),* $(,)?) => {
+    (#[$test:meta] $($case:ident),* $(,)?) => {
         mod sqlite {
             $(
-                #[tokio::test]
+                #[$test]
                 async fn $case() {
                     $crate::harness::engine::Engine::Sqlite.run(super::$case()).await;
                 }
@@ -45,12 +45,15 @@ macro_rules! on_every_engine {
 
         mod postgres {
             $(
-                #[tokio::test]
+                #[$test]
                 async fn $case() {
                     $crate::harness::engine::Engine::Postgres.run(super::$case()).await;
                 }
             )*
         }
+    };
+    ($($case:ident),* $(,)?) => {
+        $crate::harness::on_every_engine!(#[tokio::test] $($case),*);
     };
 }
 pub(crate) use on_every_engine;

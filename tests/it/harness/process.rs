@@ -4,15 +4,20 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use leadgate::store::{self, Purpose, SharedStore};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::engine::Data;
+
 /// A directory to run the program in. With the default settings the database lies there.
 pub struct Home {
     folder: TempDir,
     environment: Vec<(String, String)>,
+    /// Where the data are, if not where the program puts them by itself.
+    data: Option<Data>,
 }
 
 /// What a command did.
@@ -25,7 +30,22 @@ pub struct Ran {
 
 impl Home {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() }
+        Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new(), data: None }
+    }
+
+    /// One whose data are on the engine of the case that runs.
+    pub fn of_case() -> Self {
+        let data = Data::new();
+        let home = Self::new().with("LEADGATE_DATABASE_URL", data.url());
+        // Gateways that share their data need a key that they share, too.
+        let home = if data.is_shared() { home.with("LEADGATE_SECRET_KEY", "5e".repeat(32)) } else { home };
+        Self { data: Some(data), ..home }
+    }
+
+    /// Opens the data of the case that runs, beside the program.
+    pub async fn store(&self) -> SharedStore {
+        let data = self.data.as_ref().expect("a home of a case");
+        store::open(&data.url().parse().unwrap(), Purpose::Command).await.unwrap()
     }
 
     /// The same with a variable set.

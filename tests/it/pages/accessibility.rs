@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::partner::{Partner, Server};
 use crate::harness::mail_server::PostBox;
-use crate::harness::{Browser, Gate, Look, PASSWORD, make, packages};
+use crate::harness::{Browser, Gate, Look, PASSWORD, make, on_every_engine, packages};
+
+on_every_engine!(every_page_meets_wcag_2_2_aa, every_page_of_an_account_meets_wcag_2_2_aa,);
 
 /// A phone, a desk, and the narrowest window that a page has to fit without scrolling sideways (WCAG 1.4.10).
 const SCREENS: [(u32, u32); 3] = [(390, 844), (1280, 800), (320, 640)];
@@ -23,7 +25,6 @@ const JUDGE: &str = "
         found => done([...found.violations, ...found.incomplete].flatMap(lines)),
         error => done([String(error)]));";
 
-#[tokio::test]
 async fn every_page_meets_wcag_2_2_aa() {
     let gate = Gate::start().await;
     let [one, many, none] = ["one@example.com", "many@example.com", "none@example.com"];
@@ -60,7 +61,6 @@ async fn every_page_meets_wcag_2_2_aa() {
     browser.page.clone().close().await.unwrap();
 }
 
-#[tokio::test]
 async fn every_page_of_an_account_meets_wcag_2_2_aa() {
     let mut post = PostBox::start().await;
     let gate = Gate::start_with(|settings| settings.mail = Some(post.route())).await;

@@ -3,7 +3,15 @@
 use std::time::Duration;
 
 use super::partner::{Partner, Server, WELCOME};
-use crate::harness::{Browser, Gate};
+use crate::harness::{Browser, Gate, on_every_engine};
+
+on_every_engine!(
+    oauth_025_two_tabs_of_one_browser_both_finish,
+    oauth_026_who_goes_back_is_asked_again,
+    oauth_026_of_many_clicks_on_approve_the_first_counts,
+    oauth_026_an_expired_page_leads_to_a_fresh_one,
+    oauth_042_a_wrong_password_is_told_and_the_request_goes_on,
+);
 
 const KIM: &str = "kim@example.com";
 
@@ -22,7 +30,6 @@ async fn assert_connected(gate: &Gate, partner: &mut Partner, state: &str) {
     assert_eq!(partner.redeem(gate, sent.code()).await.status, 200);
 }
 
-#[tokio::test]
 async fn oauth_025_two_tabs_of_one_browser_both_finish() {
     let (gate, mut partner) = scene(Server::Answers).await;
     let browser = Browser::start().await;
@@ -47,7 +54,6 @@ async fn oauth_025_two_tabs_of_one_browser_both_finish() {
     page.clone().close().await.unwrap();
 }
 
-#[tokio::test]
 async fn oauth_026_who_goes_back_is_asked_again() {
     let (gate, mut partner) = scene(Server::Answers).await;
     let browser = Browser::start().await;
@@ -67,7 +73,6 @@ async fn oauth_026_who_goes_back_is_asked_again() {
 }
 
 /// The partner takes its time, and somebody clicks on and on.
-#[tokio::test]
 async fn oauth_026_of_many_clicks_on_approve_the_first_counts() {
     let (gate, mut partner) = scene(Server::Hangs).await;
     let browser = Browser::start_impatient().await;
@@ -87,7 +92,6 @@ async fn oauth_026_of_many_clicks_on_approve_the_first_counts() {
     assert_connected(&gate, &mut partner, "s").await;
 }
 
-#[tokio::test]
 async fn oauth_026_an_expired_page_leads_to_a_fresh_one() {
     let (gate, mut partner) = scene(Server::Answers).await;
     let browser = Browser::start().await;
@@ -106,7 +110,6 @@ async fn oauth_026_an_expired_page_leads_to_a_fresh_one() {
     browser.page.clone().close().await.unwrap();
 }
 
-#[tokio::test]
 async fn oauth_042_a_wrong_password_is_told_and_the_request_goes_on() {
     let (gate, mut partner) = scene(Server::Answers).await;
     let browser = Browser::start().await;
