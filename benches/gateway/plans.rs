@@ -72,7 +72,7 @@ fn seen(database: &Database) -> BTreeMap<String, Seen> {
     seen
 }
 
-/// Everything, on a large site and on small ones.
+/// Everything, on a large site and on small ones; at last the large one's subscription is removed, with its backlog.
 async fn operate(database: &Database) {
     let url: DatabaseUrl = database.url().parse().expect("a database URL");
     let store = store::open(&url, Purpose::Command).await.expect("a database");
@@ -84,6 +84,8 @@ async fn operate(database: &Database) {
                 .await;
         }
     }
+    let (site, partner, subscription) = fill::place(0);
+    HotOperations { store: &*store, entropy: &OsEntropy, site, partner, subscription, now: cast::now() }.leave().await;
     store.close().await;
 }
 

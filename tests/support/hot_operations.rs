@@ -1,7 +1,7 @@
 //! Everything that gateways do often, once: what the plans are checked of, in the tests on an empty database and in the
 //! benchmark on a full one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use leadgate::model::delivery::{
@@ -9,13 +9,15 @@ use leadgate::model::delivery::{
 };
 use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
 use leadgate::model::oauth::Revocation;
+use leadgate::model::seal::Sealed;
+use leadgate::model::site::Site;
 use leadgate::model::source::{Presumption, Reach, Source};
 use leadgate::model::throttle::{Bucket, BucketKey, Limit};
 use leadgate::model::token::{Access, AnyToken, Credential, Plain, Refresh, Session};
 use leadgate::model::{
     ChangeId, Entropy, LeadId, LeaseToken, PartnerId, SiteId, SourceId, SubscriptionId, Timestamp, time,
 };
-use leadgate::store::{AddSource, Store};
+use leadgate::store::{AddSource, NewSite, NewSubscription, Replaced, Store};
 use serde_json::{Map, Value, json};
 
 /// How long finished deliveries are kept: the gateway's own default.
@@ -40,6 +42,18 @@ impl HotOperations<'_> {
         self.deliver().await;
         self.read_the_log().await;
         self.replay().await;
+        self.come_and_go().await;
+        self.tidy().await;
+    }
+
+    /// The partner leaves the site, whatever waits there; and housekeeping begins to write down that nothing of it is sent.
+    pub async fn leave(&self) {
+        assert!(self.store.remove_subscription(self.partner, self.site, self.now).await.unwrap());
+        self.tidy().await;
+        self.tidy().await;
+    }
+
+    async fn tidy(&self) {
         let finished_before = self.now.checked_sub(RETENTION).unwrap();
         self.store.purge(self.now, finished_before, 500).await.unwrap();
     }
@@ -116,7 +130,8 @@ impl HotOperations<'_> {
         assert!(matches!(outcome, LeadOutcome::Done(_)), "{outcome:?}");
     }
 
-    /// Leases, when all are down and then when they are called, and records every kind of outcome.
+    /// Leases: when all are down, then when they are called, and at last what is lost because the leases have run out. Records
+    /// every kind of outcome.
     async fn deliver(&self) {
         let request = LeaseRequest {
             now: self.now,
@@ -134,6 +149,7 @@ impl HotOperations<'_> {
         let request = LeaseRequest { failing: Failing::default(), again, ..request };
         let leased = self.store.lease_due(request).await.unwrap().deliveries;
         assert!(!leased.is_empty(), "a lead was changed");
+        let leased = self.lease_again(leased).await;
         let verdicts = [
             Verdict::Delivered,
             Verdict::Delivered,
@@ -145,6 +161,25 @@ impl HotOperations<'_> {
         let outcomes = leased.iter().zip(verdicts.into_iter().cycle());
         let outcomes = outcomes.map(|(leased, verdict)| self.outcome(leased, verdict)).collect();
         self.store.record_outcomes(outcomes, self.now).await.unwrap();
+    }
+
+    /// Whoever leased these has died. Another one leases what is due of the same subscriptions once the leases have run out.
+    async fn lease_again(&self, lost: Vec<Leased>) -> Vec<Leased> {
+        let now = time::after(self.now, Duration::from_secs(31));
+        let subscriptions: HashSet<_> = lost.iter().map(|lost| lost.subscription).collect();
+        let request = LeaseRequest {
+            now,
+            lease: LeaseToken::random(self.entropy),
+            until: time::after(now, Duration::from_secs(30)),
+            limit: 256,
+            per_subscription: 16,
+            busy: HashMap::new(),
+            failing: Failing::default(),
+            again: subscriptions.into_iter().collect(),
+        };
+        let leased = self.store.lease_due(request).await.unwrap().deliveries;
+        assert!(leased.iter().any(|leased| leased.id == lost[0].id), "its lease has run out");
+        leased
     }
 
     fn outcome(&self, leased: &Leased, verdict: Verdict) -> Outcome {
@@ -178,6 +213,31 @@ impl HotOperations<'_> {
         self.store.replay(Replay::These(ids), self.now).await.unwrap();
         self.store.replay(Replay::FailedOf(self.site), self.now).await.unwrap();
         self.store.hasten(self.subscription, None, self.now, 250).await.unwrap();
+    }
+
+    /// A partner that subscribes to another site, changes its mind, and leaves while something waits.
+    async fn come_and_go(&self) {
+        let site =
+            Site { id: SiteId::random(self.entropy), domain: "www.guest.com".parse().unwrap(), created: self.now };
+        let guest = Self { site: site.id, ..*self };
+        assert_eq!(self.store.add_site(site, &[]).await.unwrap(), NewSite::Done);
+        guest.subscribe("http://127.0.0.1:9/one").await;
+        guest.subscribe("http://127.0.0.1:9/other").await;
+        guest.change_leads().await;
+        assert!(self.store.remove_subscription(guest.partner, guest.site, self.now).await.unwrap());
+    }
+
+    async fn subscribe(&self, url: &str) {
+        let subscription = NewSubscription {
+            id: SubscriptionId::random(self.entropy),
+            site: self.site,
+            partner: self.partner,
+            url: url.parse().unwrap(),
+            secret: Sealed::from_bytes(vec![7; 64]),
+            by: None,
+            now: self.now,
+        };
+        assert_eq!(self.store.replace_subscription(subscription).await.unwrap(), Replaced::Done);
     }
 }
 

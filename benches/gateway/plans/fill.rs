@@ -61,7 +61,7 @@ fn parties(now: i64) -> String {
          CREATE FUNCTION site_of(lead BIGINT) RETURNS BIGINT LANGUAGE SQL IMMUTABLE AS
              'SELECT CASE WHEN lead % 10 = 0 THEN 0 ELSE lead % {SITES} END';
          INSERT INTO partners (id, slug, name, client_id, secret, echo, merge_updates, require_pkce, created_at)
-             VALUES (id(2, 0), 'piesync', 'PieSync', 'piesync', '', TRUE, FALSE, FALSE, {now});
+             VALUES (id(2, 0), 'piesync', 'PieSync', 'piesync', '', TRUE, TRUE, FALSE, {now});
          INSERT INTO sites (site_uuid, domain, created_at)
              SELECT id(1, n), 'www.site.com', {now} FROM generate_series(0::BIGINT, {SITES} - 1) n;
          INSERT INTO subscriptions (site_uuid, id, partner_id, url, secret, created_at, updated_at, next_due_at)

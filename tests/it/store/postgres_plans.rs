@@ -28,10 +28,17 @@ async fn everything_that_is_done_often_has_an_index() {
     let operations = HotOperations { store, entropy, site: site.id, partner, subscription, now };
     operations.run().await;
     operations.run().await;
+    operations.leave().await;
     node.store.close().await;
 
     let all = Explained::read(&database.log());
-    for hot in ["INSERT INTO deliveries", "UPDATE delivery_bodies SET body"] {
+    for hot in [
+        "INSERT INTO deliveries",
+        "UPDATE delivery_bodies SET body",
+        "SET due_at = leased_until",
+        "'cancelled' AS state",
+        "UPDATE subscriptions SET url",
+    ] {
         assert!(all.iter().any(|explained| explained.statement.contains(hot)), "{hot}");
     }
     // What was asked only once was asked when the store was opened.
