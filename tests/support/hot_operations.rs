@@ -2,6 +2,7 @@
 //! benchmark on a full one.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use leadgate::model::delivery::{
@@ -130,7 +131,7 @@ impl HotOperations<'_> {
         assert!(matches!(outcome, LeadOutcome::Done(_)), "{outcome:?}");
     }
 
-    /// Leases: when all are down, then when they are called, and at last what is lost because the leases have run out. Records
+    /// Leases: when many are down, then when they are called, and at last what is lost because the leases have run out. Records
     /// every kind of outcome.
     async fn deliver(&self) {
         let request = LeaseRequest {
@@ -140,7 +141,7 @@ impl HotOperations<'_> {
             limit: 256,
             per_subscription: 16,
             busy: HashMap::new(),
-            failing: Failing::new(|_| Some(0)),
+            failing: first_are_down(500),
             again: Vec::new(),
         };
         assert!(!self.store.in_line(self.now, 100).await.unwrap().is_empty(), "a lead was changed");
@@ -240,6 +241,12 @@ impl HotOperations<'_> {
         };
         assert_eq!(self.store.replace_subscription(subscription).await.unwrap(), Replaced::Done);
     }
+}
+
+/// The first so many of those that are met in line are down.
+fn first_are_down(count: usize) -> Failing {
+    let met = AtomicUsize::new(0);
+    Failing::new(move |_| (met.fetch_add(1, Ordering::Relaxed) < count).then_some(0))
 }
 
 fn patch(fields: Value) -> Patch {

@@ -133,28 +133,32 @@ impl Leasing<'_> {
         );
         open?;
         let (first, called) = (first?, called?);
-        let mut rest = called.as_slice();
+        let too_late = self.serve_these(&called).await?;
+        self.too_late = too_late.iter().map(|receiver| receiver.id).collect();
+        Ok(first)
+    }
+
+    /// Serves these until nothing is left of the limit. Returns those that it did not get to.
+    async fn serve_these<'r>(&mut self, receivers: &'r [Receiver]) -> Result<&'r [Receiver]> {
+        let mut rest = receivers;
         while !rest.is_empty() && self.taken.len() < self.request.limit {
             let (wanted, looked_at) = self.wanted(rest);
             self.serve(wanted).await?;
             rest = &rest[looked_at..];
         }
-        self.too_late = rest.iter().map(|receiver| receiver.id).collect();
-        Ok(first)
+        Ok(rest)
     }
 
     /// Serves those in line until nothing is left of the limit, or of the line.
     async fn walk_the_line(&mut self, mut in_line: Vec<Receiver>) -> Result<()> {
         let mut step = STEP;
-        while self.taken.len() < self.request.limit {
-            let (wanted, looked_at) = self.wanted(&in_line);
-            self.serve(wanted).await?;
-            let is_the_end = looked_at == in_line.len() && in_line.len() < step;
-            let Some(last) = in_line[..looked_at].last().filter(|_| !is_the_end) else { break };
+        loop {
+            self.serve_these(&in_line).await?;
+            let goes_on = in_line.len() == step && self.taken.len() < self.request.limit;
+            let Some(last) = in_line.last().filter(|_| goes_on) else { return Ok(()) };
             step = step.saturating_mul(STRIDE);
             in_line = self.in_line_behind((last.next_due, last.seq), step).await?;
         }
-        Ok(())
     }
 
     async fn in_line_behind(&self, (next_due, seq): (Timestamp, i64), step: usize) -> Result<Vec<Receiver>> {

@@ -24,9 +24,12 @@ const QUEUED: &str = "CASE WHEN s.removed_at IS NULL THEN 'waiting' ELSE 'cancel
 /// What a [`Delivery`] in the log `d` is.
 const LOGGED: &str = "d.state, NULL::BIGINT AS due_at, d.finished_at";
 
+/// Looked up row by row, in the queue's own order: a listing stops after some, and a join of all would read the whole backlog.
 const QUEUE: &str = "deliveries d
-     JOIN subscriptions s ON s.site_uuid = d.site_uuid AND s.id = d.subscription_id
-     JOIN sites t ON t.site_uuid = d.site_uuid AND t.removed_at IS NULL";
+     CROSS JOIN LATERAL (
+         SELECT removed_at FROM subscriptions WHERE site_uuid = d.site_uuid AND id = d.subscription_id LIMIT 1
+     ) s
+     CROSS JOIN LATERAL (SELECT FROM sites WHERE site_uuid = d.site_uuid AND removed_at IS NULL LIMIT 1) t";
 
 /// What waits for removed subscriptions: nothing any more for those that are swept, so there are few. The queue is not looked
 /// through for them, however long it is.
