@@ -1,5 +1,5 @@
 //! Carrying out a group of lead commands, all of it in one transaction, the deliveries that they cause included: look,
-//! take the leads, decide, write. Three or four round trips, however many commands there are.
+//! take the leads, decide, write. Two round trips, three if there are leads to take, however many commands there are.
 
 use tokio::join;
 
