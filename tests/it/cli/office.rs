@@ -87,7 +87,7 @@ async fn sessions_are_listed_and_ended() {
         created: Timestamp::UNIX_EPOCH,
         expires: Timestamp::MAX,
     };
-    let (cookie, used) = (session.hash.clone(), time::from_millis(1000));
+    let (cookie, used) = (session.hash, time::from_millis(1000));
     store.start_session(session).await.unwrap();
     store.use_session(&cookie, used, Timestamp::MAX).await.unwrap();
     store.close().await;
