@@ -81,7 +81,8 @@ fn a_server_that_does_not_answer_is_named_without_its_password() {
 fn silent() -> (TcpListener, Home) {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://me:hush@{}/leads", silent.local_addr().unwrap());
-    (silent, Home::new().with("LEADGATE_DATABASE_URL", url).with("LEADGATE_SECRET_KEY", KEY))
+    let home = Home::new().with("LEADGATE_DATABASE_URL", url).with("LEADGATE_LISTEN", "127.0.0.1:0");
+    (silent, home.with("LEADGATE_SECRET_KEY", KEY))
 }
 
 #[test]

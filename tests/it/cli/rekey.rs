@@ -30,7 +30,8 @@ const BOTH: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccdd
 
 /// The program with these keys, beside whatever serves the data.
 fn home(data: &Data, keys: &str) -> Home {
-    Home::new().with("LEADGATE_DATABASE_URL", data.url()).with("LEADGATE_SECRET_KEY", keys)
+    let home = Home::new().with("LEADGATE_DATABASE_URL", data.url()).with("LEADGATE_SECRET_KEY", keys);
+    home.with("LEADGATE_LISTEN", "127.0.0.1:0")
 }
 
 /// A gateway under the old key, and two sites with a subscription each.
