@@ -169,6 +169,13 @@ impl Target {
         };
         work.await.map_err(failed)
     }
+
+    /// Lets others use the database. The server sees that a program has ended only a moment later: whoever comes next would be
+    /// told that the copy is not finished.
+    pub(in crate::store) async fn leave(self) {
+        // If it fails, they are let in a moment later.
+        let _ = self.client.execute("SELECT pg_advisory_unlock($1)", &[&IN_USE]).await;
+    }
 }
 
 async fn write_rows(transaction: &Transaction<'_>, table: &Table, rows: &[Row]) -> Result<(), Error> {

@@ -81,14 +81,24 @@ pub(super) enum Place {
 pub async fn copy(from: &Path, to: &Server, watch: &(dyn Fn(Progress) + Send + Sync)) -> Result<Report, TransferError> {
     let source = Source::open(from).await?;
     let mut target = Target::open(to).await?;
-    let held = read_source(&source, watch).await?;
+    let report = copy_into(&mut target, &source, watch).await?;
+    target.leave().await;
+    Ok(report)
+}
+
+async fn copy_into(
+    target: &mut Target,
+    source: &Source,
+    watch: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Report, TransferError> {
+    let held = read_source(source, watch).await?;
     let oldest = source.first_finished().await.map_err(TransferError::Source)?;
     let start = match target.begin(&fingerprint(&held), oldest).await? {
         Place::At(rows) => rows,
         Place::Finished => return Ok(Report { tables: held, copied: 0, was_finished: true }),
     };
-    write_rest(&source, &mut target, &held, start, watch).await?;
-    check(&target, &held, watch).await?;
+    write_rest(source, target, &held, start, watch).await?;
+    check(target, &held, watch).await?;
     target.finish().await?;
     Ok(Report { copied: total(&held) - start, tables: held, was_finished: false })
 }
