@@ -36,7 +36,7 @@ pub struct Limits {
     pub places: usize,
     /// Places of one subscription.
     pub per_subscription: usize,
-    /// Bytes of bodies that may be held.
+    /// Bytes of bodies that may be held; see [`super::policy::Policy::memory`].
     pub memory: usize,
 }
 

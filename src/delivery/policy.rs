@@ -22,8 +22,8 @@ pub struct Policy {
     /// Requests under way at once in all; at least 1. Each may take a socket, so it must stay below the process's limit
     /// of open files.
     pub max_in_flight: usize,
-    /// Bytes of bodies that are held at once (`delivery.memory`). Nothing is taken on while so many are held; what is leased in
-    /// one go may pass it.
+    /// Bytes of bodies that are held at once (`delivery.memory`); of what is leased while others are held, one body may pass it, so
+    /// that a long one is sent at last.
     pub memory: usize,
     /// How long attempts under way may go on when the gateway stops.
     pub grace: Duration,

@@ -148,6 +148,8 @@ pub struct LeaseRequest {
     pub until: Timestamp,
     /// How many at most, in all.
     pub limit: usize,
+    /// How many bytes their bodies may have, in all. The first may have more: so whatever its size, it is sent at last.
+    pub memory: usize,
     /// How many at most of one subscription …
     pub per_subscription: usize,
     /// … but of these, which have requests under way, only so many …
@@ -162,6 +164,11 @@ pub struct LeaseRequest {
 const ASIDE: Duration = Duration::from_secs(10);
 
 impl LeaseRequest {
+    /// Whether one more body of so many bytes may be leased, after others with `taken` bytes; `None` if it is the first.
+    pub fn fits(&self, taken: Option<usize>, bytes: usize) -> bool {
+        taken.is_none_or(|taken| taken.saturating_add(bytes) <= self.memory)
+    }
+
     /// Until when a subscription without room stands aside.
     pub fn aside_until(&self) -> Timestamp {
         self.until.min(after(self.now, ASIDE))
@@ -225,6 +232,8 @@ pub struct LeaseBatch {
     /// them, and names them again when they have room. With an engine that many drivers share, another driver may have room for
     /// those that are not down: so they are back in line after a second.
     pub passed_over: Vec<SubscriptionId>,
+    /// Whether something was left although it was due, because there was no memory for it.
+    pub cut_short: bool,
     /// When the next delivery, of any subscription that has space, falls due after the request's `now`; sooner if many
     /// without stand before it.
     pub next_due: Option<Timestamp>,

@@ -273,7 +273,7 @@ impl<R: Receiver> Simulation<R> {
         let count = room.min(request.limit).min(self.due.len());
         let deliveries = (0..count).map(|_| self.leased()).collect();
         let passed_over = if room == 0 && !self.due.is_empty() { vec![subscription()] } else { vec![] };
-        let next = self.board.accept(LeaseBatch { deliveries, passed_over, next_due: None }, &request);
+        let next = self.board.accept(LeaseBatch { deliveries, passed_over, ..LeaseBatch::default() }, &request);
         self.begin(next.starts);
         next.lease
     }

@@ -57,6 +57,8 @@ pub(super) struct Board {
     promised: usize,
     /// Bytes of all bodies that are held, or for which room is promised.
     bytes: usize,
+    /// Bytes for which the store was last asked, until it answers.
+    asked: usize,
     /// Subscriptions with ready deliveries, in the order in which they get their turn. Some may have none any more.
     turns: VecDeque<SubscriptionId>,
     /// Subscriptions that their pace holds back, and until when.
@@ -130,6 +132,7 @@ impl Board {
             ready: 0,
             promised: 0,
             bytes: 0,
+            asked: 0,
             turns: VecDeque::new(),
             paced: BTreeSet::new(),
             sooner: Arc::default(),
@@ -148,6 +151,7 @@ impl Board {
     /// request, [`Board::accept`] must follow, if the store answers.
     pub fn plan(&mut self, now: Timestamp, lease: LeaseToken, until: Timestamp) -> Option<LeaseRequest> {
         self.recalled.clear();
+        self.asked = 0;
         if self.limits.free(self.load) == 0 || self.is_behind() || self.bytes >= self.limits.memory {
             // Somebody may be waiting: ask as soon as there is room.
             self.more = true;
@@ -179,7 +183,20 @@ impl Board {
             return None;
         }
         let again = self.call_again(&busy);
-        Some(LeaseRequest { now, lease, until, limit, per_subscription, busy, failing: Failing::default(), again })
+        // The other half is for what is promised room meanwhile.
+        let memory = (self.limits.memory - self.bytes).div_ceil(2);
+        self.asked = memory;
+        Some(LeaseRequest {
+            now,
+            lease,
+            until,
+            limit,
+            memory,
+            per_subscription,
+            busy,
+            failing: Failing::default(),
+            again,
+        })
     }
 
     /// Keeps only those awake that are, and what they wait for is asked for now.
@@ -200,7 +217,9 @@ impl Board {
 
     /// Takes in what the store leased for `asked`.
     pub fn accept(&mut self, mut batch: LeaseBatch, asked: &LeaseRequest) -> Next {
-        self.more = batch.deliveries.len() >= asked.limit;
+        self.asked = 0;
+        self.more = batch.cut_short || batch.deliveries.len() >= asked.limit;
+        let held = self.bytes;
         let mut room = asked.busy.clone();
         for delivery in std::mem::take(&mut batch.deliveries) {
             let id = delivery.subscription;
@@ -221,10 +240,12 @@ impl Board {
             }
             self.forget_if_idle(id);
         }
+        // Where there is no memory for more than was just put back, asking again would bring the same.
+        let again = self.more && (!batch.cut_short || (held < self.bytes && self.bytes < self.limits.memory));
         let starts = self.begin_in_turn(asked.now, usize::MAX);
         // What has ended since the store was asked may have made room.
         let room = batch.passed_over.iter().any(|id| self.has_room(id, asked.now));
-        Next { lease: (self.more || room) && self.limits.free(self.load) > 0, starts }
+        Next { lease: (again || room) && self.limits.free(self.load) > 0, starts }
     }
 
     /// Gives a place back. `outcome` goes to the recorder; there is none if the attempt broke down, and then the

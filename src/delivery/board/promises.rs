@@ -10,7 +10,7 @@ impl Board {
     /// Promises room for one more delivery, with a body of so many bytes, if it could be leased just as well. The number must
     /// be given to [`Board::keep`] or [`Board::withdraw`].
     pub fn promise(&mut self, id: SubscriptionId, bytes: usize, now: Timestamp) -> Option<u64> {
-        let fits = self.bytes.saturating_add(bytes) <= self.limits.memory;
+        let fits = self.bytes.saturating_add(self.asked).saturating_add(bytes) <= self.limits.memory;
         if !self.open || !fits || self.limits.free(self.load) == 0 || self.is_behind() {
             return None;
         }

@@ -191,7 +191,7 @@ fn failing_subscriptions_are_called_in_turn() {
     }
     let pass_over = |board: &mut Board, ids: &[SubscriptionId], deliveries| {
         let request = plan(board);
-        board.accept(LeaseBatch { deliveries, passed_over: ids.to_vec(), next_due: None }, &request).starts
+        board.accept(LeaseBatch { passed_over: ids.to_vec(), ..batch(deliveries) }, &request).starts
     };
     pass_over(&mut board, &all, vec![]);
     assert_eq!(plan(&mut board).again, all[..2]);
@@ -447,6 +447,40 @@ fn no_more_bytes_are_held_than_there_is_memory_for() {
     assert!(board.promise(subscription(2), 2, now()).is_none(), "it is under way");
     assert!(board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now()).lease);
     assert!(board.promise(subscription(2), MEMORY - 1, now()).is_some());
+}
+
+#[test]
+fn a_lease_and_what_is_promised_meanwhile_share_the_memory() {
+    let (mut board, _jobs) = board(64);
+    let request = plan(&mut board);
+    assert_eq!(request.memory, MEMORY / 2);
+    assert!(board.promise(subscription(1), MEMORY / 2 + 1, now()).is_none());
+    assert!(board.promise(subscription(1), MEMORY / 2, now()).is_some());
+    board.accept(batch(vec![]), &request);
+    assert!(board.promise(subscription(2), MEMORY / 2, now()).is_some(), "nothing came");
+    assert!(board.plan(now(), lease(), now()).is_none());
+}
+
+#[test]
+fn a_lease_that_was_cut_short_goes_on_when_there_is_memory_again_and_not_before() {
+    let (mut board, mut jobs) = board(64);
+    let cut_short = |deliveries| LeaseBatch { cut_short: true, ..batch(deliveries) };
+    let request = plan(&mut board);
+    let half = board.accept(cut_short(vec![born(1, MEMORY / 2)]), &request);
+    assert!(half.lease, "there is memory for more");
+
+    let request = plan(&mut board);
+    assert_eq!(request.memory, MEMORY / 4);
+    let other = |number| Leased { subscription: subscription(number), ..born(number, MEMORY / 2) };
+    assert!(!board.accept(cut_short(vec![other(2)]), &request).lease, "there is none");
+    assert!(board.plan(now(), lease(), now()).is_none());
+    assert!(board.settle(&half.starts[0].seat, None, now()).lease);
+
+    // What is put back has left the memory as it was: the next lease would bring it again.
+    let request = plan(&mut board);
+    board.recall(subscription(3));
+    assert!(!board.accept(cut_short(vec![other(3)]), &request).lease);
+    assert_eq!(recorded(&mut jobs), [(3, Verdict::Release)]);
 }
 
 #[test]

@@ -70,6 +70,7 @@ async fn give_up(store: &SharedStore) {
         lease,
         until: later,
         limit: 10,
+        memory: usize::MAX,
         per_subscription: 10,
         busy: Default::default(),
         failing: Default::default(),

@@ -87,6 +87,7 @@ async fn a_delivery_whose_holder_is_silent_falls_to_another_when_its_lease_runs_
         lease: LeaseToken::random(&*world.entropy),
         until: after(world.clock.now(), Duration::from_secs(30)),
         limit: 10,
+        memory: usize::MAX,
         per_subscription: 10,
         busy: Default::default(),
         failing: Default::default(),

@@ -30,7 +30,10 @@ async fn what_there_is_no_memory_for_is_sent_from_the_store() {
         world.lead(subscriber).await;
     }
     for _ in 0..20 {
-        receiver.answer(Reply::status(200)).await;
+        let arrival = receiver.next().await;
+        let counts = world.until("it is under way", |counts| counts.in_flight > 0).await;
+        assert_eq!(counts.in_flight, 1, "there is memory for one body, since that is never too long");
+        arrival.answer(Reply::status(200));
     }
     world.until("all are delivered", |counts| counts.delivered == 20).await;
     receiver.assert_quiet();

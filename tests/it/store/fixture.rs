@@ -234,6 +234,7 @@ impl Fixture {
             lease: LeaseToken::random(&self.entropy),
             until: time::after(now, Duration::from_secs(60)),
             limit: 1000,
+            memory: usize::MAX,
             per_subscription: 1000,
             busy: HashMap::new(),
             failing: Default::default(),

@@ -19,6 +19,8 @@ engines!(
     a_lane_is_delivered_in_order_one_at_a_time,
     lanes_do_not_wait_for_each_other,
     the_limits_are_kept,
+    no_more_is_leased_than_there_is_memory_for,
+    those_for_whom_there_was_no_memory_come_first_the_next_time,
     a_busy_subscription_gets_only_its_room,
     those_without_room_are_passed_over_once_and_served_when_called,
     new_work_brings_one_that_stood_aside_back_into_the_line,
@@ -170,6 +172,56 @@ async fn the_limits_are_kept(f: &Fixture) {
     assert!(subscriptions.iter().all(|subscription| count_of(&leased, *subscription) <= 4));
     assert!(f.lease_as(LeaseRequest { limit: 0, ..f.request() }).await.deliveries.is_empty());
     assert!(f.lease_as(LeaseRequest { per_subscription: 0, ..f.request() }).await.deliveries.is_empty());
+}
+
+/// Nearly as many bytes as a lead may have.
+const LONG: usize = 1_000_000;
+
+/// A lead whose body has a few more than that.
+async fn long_lead(f: &Fixture, site: &leadgate::model::site::Site) {
+    f.apply(f.upsert(site.id, None, json!({"notes": "x".repeat(LONG)}))).await;
+}
+
+async fn no_more_is_leased_than_there_is_memory_for(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(2).await;
+    for _ in 0..3 {
+        long_lead(f, &site).await;
+        f.pass(1);
+    }
+    let lease = async |memory| {
+        let batch = f.lease_as(LeaseRequest { memory, now: f.now(), ..f.request() }).await;
+        (batch.deliveries.len(), batch.cut_short)
+    };
+    assert_eq!(lease(2 * LONG + LONG / 2).await, (2, true));
+    assert_eq!(lease(0).await, (1, true), "a single one is never too long");
+    assert_eq!(lease(4 * LONG).await, (3, false));
+    assert_eq!(lease(0).await, (0, false), "nothing is left");
+
+    // Of many short ones and a long one, as many as fit.
+    backlog(f, &site, 5).await;
+    long_lead(f, &site).await;
+    let batch = f.lease_as(LeaseRequest { memory: LONG, ..f.request() }).await;
+    assert!(batch.cut_short);
+    assert!(batch.deliveries.len() >= 5 && batch.deliveries.iter().all(|leased| leased.body.len() < LONG));
+    let rest = f.lease().await;
+    assert_eq!(batch.deliveries.len() + rest.len(), 12);
+    assert!(subscriptions.iter().all(|id| count_of(&batch.deliveries, *id) + count_of(&rest, *id) == 6));
+}
+
+async fn those_for_whom_there_was_no_memory_come_first_the_next_time(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(3).await;
+    long_lead(f, &site).await;
+    let one = async |memory, again: &[SubscriptionId]| {
+        let batch = f.lease_as(LeaseRequest { memory, again: again.to_vec(), ..f.request() }).await;
+        assert!(batch.deliveries.len() <= 1);
+        (batch.deliveries.first().map(|leased| leased.subscription), batch.passed_over)
+    };
+    let (first, _) = one(LONG, &[]).await;
+    let first = first.expect("it is never too long");
+    // Named, and still without memory: they are to be named again.
+    let others: Vec<_> = subscriptions.into_iter().filter(|id| *id != first).collect();
+    assert_eq!(one(LONG, &others).await, (Some(others[0]), vec![others[1]]));
+    assert_eq!(one(LONG, &others[1..]).await, (Some(others[1]), vec![]));
 }
 
 async fn a_busy_subscription_gets_only_its_room(f: &Fixture) {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::join;
 use tokio_postgres::Row;
 
-use super::due::{self, DESTINATIONS, LEASE, Wanted};
+use super::due::{self, DESTINATIONS, LEASE, Leasable, Wanted};
 use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Space};
 use crate::model::{SiteId, SubscriptionId, Timestamp, time};
 use crate::store::postgres::locks::{self, Patience};
@@ -96,6 +96,8 @@ pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBa
         request,
         seen: HashSet::new(),
         taken: Vec::new(),
+        bytes: None,
+        cut_short: false,
         served: Vec::new(),
         aside: Vec::new(),
         too_late: Vec::new(),
@@ -105,7 +107,7 @@ pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBa
     let next_due = leasing.stand_in_line().await?;
     let aside = leasing.aside.into_iter().map(|(id, _)| id);
     let passed_over = aside.chain(leasing.too_late).collect();
-    Ok(LeaseBatch { next_due, deliveries: leasing.taken, passed_over })
+    Ok(LeaseBatch { next_due, deliveries: leasing.taken, passed_over, cut_short: leasing.cut_short })
 }
 
 struct Leasing<'a> {
@@ -114,6 +116,10 @@ struct Leasing<'a> {
     /// Those that were dealt with: one that is named may stand in line as well.
     seen: HashSet<SubscriptionId>,
     taken: Vec<Leased>,
+    /// Bytes of what was taken; `None` before the first.
+    bytes: Option<usize>,
+    /// Whether there was no memory for what came next.
+    cut_short: bool,
     served: Vec<Wanted>,
     /// Those that were met in line and have no room, and until when they stand aside.
     aside: Vec<(SubscriptionId, Timestamp)>,
@@ -133,28 +139,34 @@ impl Leasing<'_> {
         );
         open?;
         let (first, called) = (first?, called?);
-        let too_late = self.serve_these(&called).await?;
-        self.too_late = too_late.iter().map(|receiver| receiver.id).collect();
+        self.too_late = self.serve_these(&called).await?;
         Ok(first)
     }
 
-    /// Serves these until nothing is left of the limit. Returns those that it did not get to.
-    async fn serve_these<'r>(&mut self, receivers: &'r [Receiver]) -> Result<&'r [Receiver]> {
-        let mut rest = receivers;
-        while !rest.is_empty() && self.taken.len() < self.request.limit {
+    /// Serves these until nothing is left of the limit, or of the memory. Returns those that it did not get to.
+    async fn serve_these(&mut self, receivers: &[Receiver]) -> Result<Vec<SubscriptionId>> {
+        let (mut rest, mut left) = (receivers, Vec::new());
+        while !rest.is_empty() && !self.is_full() {
             let (wanted, looked_at) = self.wanted(rest);
-            self.serve(wanted).await?;
+            left.extend(self.serve(wanted).await?);
             rest = &rest[looked_at..];
         }
-        Ok(rest)
+        left.extend(rest.iter().map(|receiver| receiver.id));
+        Ok(left)
+    }
+
+    /// Whether nothing more is to be leased.
+    fn is_full(&self) -> bool {
+        self.cut_short || self.taken.len() >= self.request.limit
     }
 
     /// Serves those in line until nothing is left of the limit, or of the line.
     async fn walk_the_line(&mut self, mut in_line: Vec<Receiver>) -> Result<()> {
         let mut step = STEP;
         loop {
+            // Who is left out keeps its place in front, and so is the first for which there is room again.
             self.serve_these(&in_line).await?;
-            let goes_on = in_line.len() == step && self.taken.len() < self.request.limit;
+            let goes_on = in_line.len() == step && !self.is_full();
             let Some(last) = in_line.last().filter(|_| goes_on) else { return Ok(()) };
             step = step.saturating_mul(STRIDE);
             in_line = self.in_line_behind((last.next_due, last.seq), step).await?;
@@ -207,10 +219,11 @@ impl Leasing<'_> {
         }
     }
 
-    /// Leases what these have due. From here on, none of them is set or removed.
-    async fn serve(&mut self, wanted: Vec<Wanted>) -> Result<()> {
+    /// Leases what these have due. From here on, none of them is set or removed. Returns those for which there was no memory at
+    /// all.
+    async fn serve(&mut self, wanted: Vec<Wanted>) -> Result<Vec<SubscriptionId>> {
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let (tx, request) = (self.tx, self.request);
         let sites: Vec<_> = wanted.iter().map(|wanted| wanted.site).collect();
@@ -219,16 +232,19 @@ impl Leasing<'_> {
             biased;
             locks::share_sites(tx, &sites),
             due::destinations(tx, &wanted),
-            due::lease(tx, request, &wanted),
+            due::lease(tx, request, &wanted, self.bytes),
         );
         shared?;
-        let destinations = destinations?;
-        for due in due? {
+        let (destinations, Leasable { due, mut left_out }) = (destinations?, due?);
+        self.cut_short |= !left_out.is_empty();
+        for due in due {
+            left_out.remove(&due.subscription);
+            self.bytes = Some(self.bytes.unwrap_or(0).saturating_add(due.body.len()));
             let to = destinations.get(&due.subscription).ok_or_else(|| StoreError::Corrupt("no destination".into()))?;
             self.taken.push(due.to(to, request));
         }
-        self.served.extend(wanted);
-        Ok(())
+        self.served.extend(wanted.into_iter().filter(|wanted| !left_out.contains(&wanted.id)));
+        Ok(left_out.into_iter().collect())
     }
 
     /// Puts those that were met where they now belong in the line, and commits. It never waits, since it may hold what

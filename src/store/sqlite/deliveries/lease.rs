@@ -60,11 +60,33 @@ struct Destination {
 
 /// Leases what is due, as the request says.
 pub(super) fn lease_due(tx: &Tx, request: LeaseRequest) -> Result<LeaseBatch> {
-    let mut leasing = Leasing { tx, request, room: HashMap::new(), taken: Vec::new(), passed_over: Vec::new() };
+    let mut leasing = Leasing {
+        tx,
+        request,
+        room: HashMap::new(),
+        taken: Vec::new(),
+        bytes: None,
+        cut_short: false,
+        passed_over: Vec::new(),
+    };
     leasing.call()?;
     leasing.walk_the_line()?;
     let next_due = leasing.next_due()?;
-    Ok(LeaseBatch { deliveries: leasing.taken, passed_over: leasing.passed_over, next_due })
+    Ok(LeaseBatch {
+        deliveries: leasing.taken,
+        passed_over: leasing.passed_over,
+        cut_short: leasing.cut_short,
+        next_due,
+    })
+}
+
+/// What became of a subscription that was met.
+#[derive(PartialEq, Eq)]
+enum Served {
+    /// It is dealt with.
+    Met,
+    /// There was no memory for what it has due.
+    NoMemory,
 }
 
 struct Leasing<'a> {
@@ -73,6 +95,10 @@ struct Leasing<'a> {
     /// What is left of the room of each subscription that was served.
     room: HashMap<SubscriptionId, usize>,
     taken: Vec<Leased>,
+    /// Bytes of what was taken; `None` before the first.
+    bytes: Option<usize>,
+    /// Whether there was no memory for what came next.
+    cut_short: bool,
     passed_over: Vec<SubscriptionId>,
 }
 
@@ -80,10 +106,12 @@ impl Leasing<'_> {
     /// Serves those that are named, wherever they stand.
     fn call(&mut self) -> Result<()> {
         for id in std::mem::take(&mut self.request.again) {
-            if self.taken.len() >= self.request.limit {
+            if self.is_full() {
                 self.passed_over.push(id);
-            } else if let Some(receiver) = self.tx.one(CALLED, [id], receiver)? {
-                self.serve(&receiver)?;
+            } else if let Some(receiver) = self.tx.one(CALLED, [id], receiver)?
+                && self.serve(&receiver)? == Served::NoMemory
+            {
+                self.passed_over.push(id);
             }
         }
         Ok(())
@@ -92,7 +120,7 @@ impl Leasing<'_> {
     /// The walk ends, since its place only moves forward and whoever is met stands at `now` or later.
     fn walk_the_line(&mut self) -> Result<()> {
         let mut place = (At(Timestamp::MIN), 0);
-        while self.taken.len() < self.request.limit {
+        while !self.is_full() {
             let params = params![At(self.request.now), place.0, place.1, rows(STEP)];
             let in_line = self.tx.all(IN_LINE, params, receiver)?;
             for receiver in &in_line {
@@ -106,22 +134,48 @@ impl Leasing<'_> {
         Ok(())
     }
 
-    /// Leases what a subscription has due, as far as there is room, and puts it where it now belongs in the line.
-    fn serve(&mut self, receiver: &Receiver) -> Result<()> {
-        let Some(room) = self.room_of(receiver.id) else { return self.pass_over(receiver) };
-        let wanted = room.min(self.request.limit - self.taken.len());
+    /// Whether nothing more is to be leased.
+    fn is_full(&self) -> bool {
+        self.cut_short || self.taken.len() >= self.request.limit
+    }
+
+    /// Leases what a subscription has due, as far as there is room, and puts it where it now belongs in the line. If there was no
+    /// memory for its first, it keeps its place: next time it comes first, and so is served.
+    fn serve(&mut self, receiver: &Receiver) -> Result<Served> {
+        let Some(room) = self.room_of(receiver.id) else { return self.pass_over(receiver).map(|()| Served::Met) };
+        let wanted = if self.is_full() { 0 } else { room.min(self.request.limit - self.taken.len()) };
         if wanted == 0 {
-            return Ok(());
+            return Ok(Served::Met);
         }
         let leased = self.take(receiver, wanted)?;
+        if leased == 0 && self.cut_short {
+            return Ok(Served::NoMemory);
+        }
         self.room.insert(receiver.id, room - leased);
         let first_due: Option<At> = self.tx.one(FIRST_DUE, [receiver.id], |row| row.get("due_at"))?;
-        self.put(receiver, first_due.map(|due| due.max(At(self.request.now))))
+        self.put(receiver, first_due.map(|due| due.max(At(self.request.now)))).map(|()| Served::Met)
+    }
+
+    /// What a subscription has due: at most `wanted`, and no more than there is memory for.
+    fn due(&mut self, receiver: &Receiver, wanted: usize) -> Result<Vec<Due>> {
+        let mut statement = self.tx.prepare_cached(DUE)?;
+        let mut rows = statement.query(params![receiver.id, At(self.request.now), rows(wanted)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let due = Due::read(row)?;
+            if !self.request.fits(self.bytes, due.body.len()) {
+                self.cut_short = true;
+                break;
+            }
+            self.bytes = Some(self.bytes.unwrap_or(0).saturating_add(due.body.len()));
+            found.push(due);
+        }
+        Ok(found)
     }
 
     /// Leases at most `wanted` of what a subscription has due. Returns how many.
     fn take(&mut self, receiver: &Receiver, wanted: usize) -> Result<usize> {
-        let due = self.tx.all(DUE, params![receiver.id, At(self.request.now), rows(wanted)], Due::read)?;
+        let due = self.due(receiver, wanted)?;
         if due.is_empty() {
             return Ok(0);
         }

@@ -15,6 +15,8 @@ use super::world::{Difference, Engine, Held, Same, World, pick};
 pub struct Terms {
     /// In each turn.
     limit: usize,
+    /// Bytes of bodies, in each turn.
+    memory: usize,
     per_subscription: usize,
     busy: Vec<(usize, usize)>,
     seconds: u64,
@@ -22,7 +24,8 @@ pub struct Terms {
 
 impl Terms {
     /// Everything.
-    pub const AMPLE: Terms = Terms { limit: 1000, per_subscription: 1000, busy: Vec::new(), seconds: 60 };
+    pub const AMPLE: Terms =
+        Terms { limit: 1000, memory: usize::MAX, per_subscription: 1000, busy: Vec::new(), seconds: 60 };
 }
 
 pub fn terms() -> impl Strategy<Value = Terms> {
@@ -30,11 +33,9 @@ pub fn terms() -> impl Strategy<Value = Terms> {
     let per_subscription = prop_oneof![2 => Just(1000_usize), 1 => 0..4_usize];
     let busy = prop_oneof![1 => Just(Vec::new()), 2 => prop::collection::vec((0..4_usize, 0..3_usize), 1..4)];
     let seconds = prop::sample::select(vec![1, 60, 600]);
-    (limit, per_subscription, busy, seconds).prop_map(|(limit, per_subscription, busy, seconds)| Terms {
-        limit,
-        per_subscription,
-        busy,
-        seconds,
+    let memory = prop_oneof![2 => Just(usize::MAX), 1 => 0..2000_usize];
+    (limit, memory, per_subscription, busy, seconds).prop_map(|(limit, memory, per_subscription, busy, seconds)| {
+        Terms { memory, limit, per_subscription, busy, seconds }
     })
 }
 
@@ -79,6 +80,7 @@ pub async fn lease(world: &mut World, terms: &Terms) -> Same {
         lease: LeaseToken::random(&world.entropy),
         until: world.after(terms.seconds),
         limit: terms.limit,
+        memory: terms.memory,
         per_subscription: terms.per_subscription,
         busy: busy.collect(),
         failing: Default::default(),
@@ -127,11 +129,15 @@ async fn lease_once(engine: &mut Engine, request: LeaseRequest) -> Same<LeaseBat
     let has_room = |id: &SubscriptionId| *request.busy.get(id).unwrap_or(&request.per_subscription) > 0;
     let (again, aside) = std::mem::take(&mut engine.passed_over).into_iter().partition(has_room);
     engine.passed_over = aside;
-    let limit = request.limit;
+    let (limit, memory) = (request.limit, request.memory);
     let answer = engine.fixture.store.lease_due(LeaseRequest { again, ..request }).await;
     let batch = answer.map_err(|error| Difference::new(format!("{} cannot lease: {error}", engine.name)))?;
     if batch.deliveries.len() > limit {
         return Err(Difference::new(format!("{} leases more than {limit}", engine.name)));
+    }
+    let bytes: usize = batch.deliveries.iter().map(|leased| leased.body.len()).sum();
+    if batch.deliveries.len() > 1 && bytes > memory {
+        return Err(Difference::new(format!("{} leases more than {memory} bytes", engine.name)));
     }
     for id in &batch.passed_over {
         if !engine.passed_over.contains(id) {
