@@ -77,7 +77,7 @@ async fn flooded(head: &'static [u8], again: &'static [u8]) -> (Result<Answer, S
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
     let ended = tokio::join!(post(&client, &url, "a lead"), async {
         let (mut stream, _) = listener.accept().await.unwrap();
-        stream.read(&mut [0; 4096]).await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
         let (mut written, pieces) = (stream.write(head).await.unwrap(), again.repeat(1000));
         while written < FLOOD
             && let Ok(more) = stream.write(&pieces).await
