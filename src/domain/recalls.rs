@@ -37,7 +37,7 @@ pub(super) async fn let_go(store: &dyn Store, clock: &dyn Clock, recalled: Outst
             let deliveries = left.len();
             tracing::warn!(
                 deliveries,
-                "another gateway has not let go of what was recalled: it is cut off, or dead. What it holds may still be sent to \
+                "another gateway has not let go of what was recalled: it is cut off, dead, or too busy to hear of it. What it holds may still be sent to \
                  the old receiver until its leases end"
             );
             return;

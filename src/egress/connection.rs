@@ -33,9 +33,9 @@ const GOOD_BYE: Duration = Duration::from_secs(1);
 /// What is read of an HTTP/1.1 answer at most, its head included.
 const ANSWER: u64 = MAX_ANSWER as u64;
 
-/// What is read of an HTTP/2 connection at most for each request: frames have heads of their own, and a connection has
-/// more to say than answers.
-const ANSWER_IN_FRAMES: u64 = 2 * ANSWER;
+/// What is read of an HTTP/2 connection at most for each request, on average. As much again as was read may be on its way when an
+/// answer is cut off; frames have heads of their own, and a connection has more to say than answers.
+const ANSWER_IN_FRAMES: u64 = 4 * ANSWER;
 
 /// The body of a request.
 pub(super) type Body = Full<Bytes>;

@@ -223,8 +223,9 @@ impl Board {
         let mut room = asked.busy.clone();
         for delivery in std::mem::take(&mut batch.deliveries) {
             let id = delivery.subscription;
-            let asleep = self.entries.contains_key(&id);
-            let left = room.entry(id).or_insert(if asleep { 1 } else { asked.per_subscription });
+            // What the store was told of those that are not busy: see [`Board::room_of_sleeper`].
+            let told = || self.entries.get(&id).map(|entry| self.may_hold(entry, 0, asked.now).max(1));
+            let left = room.entry(id).or_insert_with(|| told().unwrap_or(asked.per_subscription));
             *left = left.saturating_sub(1);
             if self.recalled.contains(&id) || !self.open || self.is_crowded_out(&delivery) {
                 self.release(&delivery);
@@ -237,6 +238,8 @@ impl Board {
             // Also those that were given no room: what they have is not known.
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.more = left == 0 || entry.expects;
+                // Also one that slept, and was put back at once.
+                self.wake(id);
             }
             self.forget_if_idle(id);
         }

@@ -259,6 +259,37 @@ fn those_that_have_recovered_and_hold_nothing_are_not_looked_at_either() {
 }
 
 #[test]
+fn one_that_has_recovered_and_is_crowded_out_is_looked_at_until_the_store_says_that_there_is_nothing_more() {
+    let (mut board, _jobs) = board(8);
+    for settled in [|start: &Start| refused(start, Duration::ZERO), |start: &Start| outcome(start, Verdict::Delivered)]
+    {
+        let request = plan(&mut board);
+        let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
+        board.settle(&start.seat, Some(settled(&start)), now());
+        board.recorded(1);
+    }
+    let request = plan(&mut board);
+    board.accept(batch(vec![]), &request);
+    let request = plan(&mut board);
+    assert_eq!(board.room_of_sleeper(subscription(1), now()), Some(2));
+
+    // Others of its host have taken all that the host may have, and wait for more.
+    board.accept(batch((2..=15).map(|number| leased(number, subscription(number))).collect()), &request);
+    let later = after(now(), NOW_AND_THEN);
+    let request = board.plan(later, lease(), after(later, 2 * TIMEOUT)).unwrap();
+    let crowded_out = || batch(vec![leased(1, subscription(1)), leased(16, subscription(1))]);
+    board.accept(crowded_out(), &request);
+    let later = after(later, NOW_AND_THEN);
+    let request = board.plan(later, lease(), after(later, 2 * TIMEOUT)).unwrap();
+    assert!(request.busy.contains_key(&subscription(1)), "there is more of it");
+
+    board.accept(batch(vec![]), &request);
+    let later = after(later, NOW_AND_THEN);
+    let request = board.plan(later, lease(), after(later, 2 * TIMEOUT)).unwrap();
+    assert!(!request.busy.contains_key(&subscription(1)));
+}
+
+#[test]
 fn a_failing_subscription_that_was_passed_over_is_not_called_while_its_pace_holds_it_back() {
     let mut board = board_with_failing(2);
     let request = plan(&mut board);
