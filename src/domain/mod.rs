@@ -64,8 +64,7 @@ pub struct Gateway {
 impl Gateway {
     /// What became of a change, once other gateways have let go of what it recalled.
     async fn once_let_go<T>(&self, change: Recalling<T>) -> T {
-        recalls::let_go(&*self.store, &*self.clock, change.outstanding).await;
-        change.outcome
+        recalls::once_let_go(&*self.store, &*self.clock, change).await
     }
 }
 

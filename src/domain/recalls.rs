@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::model::Clock;
 use crate::model::time::after;
-use crate::store::{Outstanding, Store};
+use crate::store::{Outstanding, Recalling, Store};
 
 /// How long others are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,9 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 
+/// What became of a change, once others have let go of what it recalled.
+pub(super) async fn once_let_go<T>(store: &dyn Store, clock: &dyn Clock, change: Recalling<T>) -> T {
+    let_go(store, clock, change.outstanding).await;
+    change.outcome
+}
+
 /// Returns when others hold none of what was recalled any more, or after [`PATIENCE`]. The change is committed, whatever
 /// becomes of the looking.
-pub(super) async fn let_go(store: &dyn Store, clock: &dyn Clock, recalled: Outstanding) {
+async fn let_go(store: &dyn Store, clock: &dyn Clock, recalled: Outstanding) {
     let end = after(clock.now(), PATIENCE);
     let (mut left, mut pause) = (recalled, FIRST_PAUSE);
     while !left.is_empty() {
@@ -37,8 +43,8 @@ pub(super) async fn let_go(store: &dyn Store, clock: &dyn Clock, recalled: Outst
             let deliveries = left.len();
             tracing::warn!(
                 deliveries,
-                "another gateway has not let go of what was recalled: it is cut off, dead, or too busy to hear of it. What it holds may still be sent to \
-                 the old receiver until its leases end"
+                "another gateway has not let go of what was recalled: it is cut off, dead, or too busy to hear of it. \
+                 What it holds may still be sent to the old receiver until its leases end"
             );
             return;
         }

@@ -94,10 +94,8 @@ impl SendError {
         if let Some(error) = find_tls(error) {
             return of_tls(error);
         }
-        if find_in_io::<TooMuch>(error).is_some() {
-            return SendError::Garbage;
-        }
-        if error.is_parse() || error.is_parse_status() || error.is_parse_too_large() {
+        let is_too_much = error.is_parse_too_large() || find_in_io::<TooMuch>(error).is_some();
+        if error.is_parse() || error.is_parse_status() || is_too_much {
             return SendError::Garbage;
         }
         if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {

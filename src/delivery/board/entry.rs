@@ -63,12 +63,16 @@ impl Entry {
     /// Whether it has to be looked at for each lease. There may be any number of receivers that are dead, or were and left a
     /// pace behind, and most of them hold nothing at any time: these sleep.
     pub(super) fn is_awake(&self) -> bool {
-        let waits = self.more || self.passed_over.is_some() || self.held_until.is_some();
-        self.held() > 0 || (waits && self.health != Health::Failing)
+        self.held() > 0 || (self.health != Health::Failing && (self.waits() || self.held_until.is_some()))
     }
 
     /// Whether forgetting it loses nothing but its pace.
     pub(super) fn is_idle(&self) -> bool {
-        self.held() == 0 && !self.more && self.passed_over.is_none() && self.health != Health::Failing
+        self.held() == 0 && self.health != Health::Failing && !self.waits()
+    }
+
+    /// Whether it is to be leased something, as far as is known.
+    fn waits(&self) -> bool {
+        self.more || self.passed_over.is_some()
     }
 }

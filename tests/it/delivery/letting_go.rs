@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use leadgate::model::Clock;
 use leadgate::model::delivery::State;
 use leadgate::model::time::after;
+use leadgate::model::{Clock, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{Subscriber, World};
 use crate::harness::engine::Engine;
-use crate::harness::receiver::{Receiver, Reply};
+use crate::harness::receiver::{Arrival, Receiver, Reply};
 use crate::harness::{Answer, Cast, Gate, answer, soon};
 
 /// Until the second look: as much is to be waited for, if the first one came too early.
@@ -48,6 +48,17 @@ impl Two {
         answer(request.header("content-type", "application/json").body(body.to_string())).await
     }
 
+    /// A lead that the other node makes and sends, and that waits for its answer.
+    async fn lead_under_way(&self, receiver: &mut Receiver) -> Arrival {
+        self.other.lead(self.subscriber()).await;
+        receiver.next().await
+    }
+
+    /// Returns when the one that waits for the other node has looked once, and is to look again.
+    async fn looked_once(&self, start: Timestamp) {
+        self.gate.clock.awaited(after(start, PAUSE)).await;
+    }
+
     fn subscriber(&self) -> Subscriber {
         Subscriber { site: self.cast.site.id, partner: self.cast.partner.partner.id }
     }
@@ -72,13 +83,12 @@ async fn delete_waits_for_the_other_node() {
     let stats = driver.stats();
     let mut under_way = Vec::new();
     for _ in 0..3 {
-        two.other.lead(two.subscriber()).await;
-        under_way.push(receiver.next().await);
+        under_way.push(two.lead_under_way(&mut receiver).await);
     }
     let (clock, start) = (&two.gate.clock, two.gate.now());
 
     let let_go = async {
-        clock.awaited(after(start, PAUSE)).await;
+        two.looked_once(start).await;
         tokio::spawn(driver.run(CancellationToken::new()));
         let mut counts = stats.subscribe();
         soon("all are put back", counts.wait_for(|counts| counts.released == 3)).await.expect("the driver lives");
@@ -105,8 +115,7 @@ async fn put_waits_for_the_other_node() {
     let (mut old, mut new) = (Receiver::start().await, Receiver::start().await);
     let mut two = Two::with(&old).await;
     two.other.run();
-    two.other.lead(two.subscriber()).await;
-    let under_way = old.next().await;
+    let under_way = two.lead_under_way(&mut old).await;
 
     let url = new.url("/");
     let (answered, again, ()) = tokio::join!(two.put(&url), new.next(), two.until_put_back(1));
@@ -126,8 +135,7 @@ async fn an_unchanged_put() {
     let mut receiver = Receiver::start().await;
     let mut two = Two::with(&receiver).await;
     two.other.run();
-    two.other.lead(two.subscriber()).await;
-    let under_way = receiver.next().await;
+    let under_way = two.lead_under_way(&mut receiver).await;
     // No clock moves.
     assert_eq!(two.put(&receiver.url("/")).await.status, 200);
     under_way.answer(Reply::status(200));
@@ -144,12 +152,11 @@ async fn a_deaf_node() {
     let two = Two::with(&receiver).await;
     // It sends what it makes, and writes down nothing of what became of it.
     let _deaf = two.other.idle_driver();
-    two.other.lead(two.subscriber()).await;
-    let _under_way = receiver.next().await;
+    let _under_way = two.lead_under_way(&mut receiver).await;
     let (clock, start) = (&two.gate.clock, two.gate.now());
 
     let moved = async {
-        clock.awaited(after(start, PAUSE)).await;
+        two.looked_once(start).await;
         let nearly = clock.advance(Duration::from_secs(9));
         // It has looked again, and is to look once more.
         clock.awaited(after(nearly, 2 * PAUSE)).await;
@@ -170,12 +177,11 @@ async fn a_short_lease() {
     let mut two = Two::with(&receiver).await;
     two.other.policy.timeout = Duration::from_secs(1);
     let _deaf = two.other.idle_driver();
-    two.other.lead(two.subscriber()).await;
-    let _under_way = receiver.next().await;
+    let _under_way = two.lead_under_way(&mut receiver).await;
     let (clock, start) = (&two.gate.clock, two.gate.now());
 
     let moved = async {
-        clock.awaited(after(start, PAUSE)).await;
+        two.looked_once(start).await;
         clock.advance(Duration::from_secs(2));
     };
     let (answered, ()) = tokio::join!(two.delete(), moved);
