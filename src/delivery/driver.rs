@@ -16,7 +16,7 @@ use super::shared::{DriverParts, Shared};
 use super::stats::DeliveryStats;
 use super::vitals;
 use crate::model::Timestamp;
-use crate::model::delivery::{Failing, LeaseRequest};
+use crate::model::delivery::{LeaseRequest, Unlisted};
 use crate::model::time::after;
 use crate::model::vitals::Vitals;
 use crate::store::Signal;
@@ -118,7 +118,7 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
     let token = shared.new_lease();
     let until = after(now, lease_time(shared.parts.policy.timeout));
     let plan = shared.board().plan(now, token, until);
-    let Some(request) = plan.map(|plan| LeaseRequest { failing: failing(shared, now), ..plan }) else {
+    let Some(request) = plan.map(|plan| LeaseRequest { unlisted: unlisted(shared, now), ..plan }) else {
         return Round::Wait(poll);
     };
     let batch = match shared.parts.store.lease_due(request.clone()).await {
@@ -137,11 +137,11 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
     if next.lease { Round::Again } else { Round::Wait(due) }
 }
 
-/// What the store may ask about those whose receivers fail.
-fn failing(shared: &Arc<Shared>, now: Timestamp) -> Failing {
+/// What the store may ask about those that a request does not list.
+fn unlisted(shared: &Arc<Shared>, now: Timestamp) -> Unlisted {
     // The store outlives the driver.
     let weak = Arc::downgrade(shared);
-    Failing::new(move |id| weak.upgrade()?.board().room_of_sleeper(id, now))
+    Unlisted::new(move |id| weak.upgrade()?.board().space_of_unlisted(id, now))
 }
 
 /// How long a lease lasts: an attempt that begins at the last moment still ends under it.

@@ -154,8 +154,8 @@ pub struct LeaseRequest {
     pub per_subscription: usize,
     /// … but of these, which have requests under way, only so many …
     pub busy: HashMap<SubscriptionId, usize>,
-    /// … and of those whose receivers fail, what it says.
-    pub failing: Failing,
+    /// … and of others that are not listed, what it says.
+    pub unlisted: Unlisted,
     /// Some that were passed over before and have room now: they come first, in this order.
     pub again: Vec<SubscriptionId>,
 }
@@ -179,11 +179,7 @@ impl LeaseRequest {
         match self.busy.get(&subscription) {
             Some(0) => Space::Full,
             Some(room) => Space::For(*room),
-            None => match self.failing.room_of(subscription) {
-                Some(0) => Space::Down,
-                Some(room) => Space::For(room),
-                None => Space::For(self.per_subscription),
-            },
+            None => self.unlisted.space_for(subscription).unwrap_or(Space::For(self.per_subscription)),
         }
     }
 }
@@ -199,27 +195,27 @@ pub enum Space {
     Down,
 }
 
-/// What a driver knows of receivers that fail. There may be very many of them: so they are not listed, but asked for, when
-/// they are met in line.
+/// What a driver knows of subscriptions that it does not list: their receivers fail, or are shared by many. There may be very
+/// many of them: so they are asked for when they are met in line.
 #[derive(Clone, Default)]
-pub struct Failing(Option<Arc<RoomOfFailing>>);
+pub struct Unlisted(Option<Arc<SpaceOf>>);
 
-type RoomOfFailing = dyn Fn(SubscriptionId) -> Option<usize> + Send + Sync;
+type SpaceOf = dyn Fn(SubscriptionId) -> Option<Space> + Send + Sync;
 
-impl Failing {
-    /// `room_of` says of each subscription how many of its deliveries are wanted; `None` if it does not fail.
-    pub fn new(room_of: impl Fn(SubscriptionId) -> Option<usize> + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(room_of)))
+impl Unlisted {
+    /// `space_for` says of each subscription how many of its deliveries are wanted; `None` if nothing is known of it.
+    pub fn new(space_for: impl Fn(SubscriptionId) -> Option<Space> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(space_for)))
     }
 
-    fn room_of(&self, subscription: SubscriptionId) -> Option<usize> {
-        self.0.as_ref().and_then(|room_of| room_of(subscription))
+    fn space_for(&self, subscription: SubscriptionId) -> Option<Space> {
+        self.0.as_ref().and_then(|space_for| space_for(subscription))
     }
 }
 
-impl fmt::Debug for Failing {
+impl fmt::Debug for Unlisted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Failing")
+        f.write_str("Unlisted")
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use leadgate::model::delivery::{
-    Attempt, DeliveryFilter, Failing, LeaseRequest, Leased, Outcome, Replay, State, Verdict,
+    Attempt, DeliveryFilter, LeaseRequest, Leased, Outcome, Replay, Space, State, Unlisted, Verdict,
 };
 use leadgate::model::lead::{Activity, Idempotency, LeadAction, LeadCommand, LeadOutcome, Origin, Patch};
 use leadgate::model::oauth::Revocation;
@@ -142,13 +142,13 @@ impl HotOperations<'_> {
             memory: 1 << 25,
             per_subscription: 16,
             busy: HashMap::new(),
-            failing: first_are_down(500),
+            unlisted: first_are_down(500),
             again: Vec::new(),
         };
         assert!(!self.store.in_line(self.now, 100).await.unwrap().is_empty(), "a lead was changed");
         let again = self.store.lease_due(request.clone()).await.unwrap().passed_over;
         assert!(!again.is_empty(), "a lead was changed");
-        let request = LeaseRequest { failing: Failing::default(), again, ..request };
+        let request = LeaseRequest { unlisted: Unlisted::default(), again, ..request };
         let leased = self.store.lease_due(request).await.unwrap().deliveries;
         assert!(!leased.is_empty(), "a lead was changed");
         let leased = self.lease_again(leased).await;
@@ -177,7 +177,7 @@ impl HotOperations<'_> {
             per_subscription: 16,
             memory: usize::MAX,
             busy: HashMap::new(),
-            failing: Failing::default(),
+            unlisted: Unlisted::default(),
             again: subscriptions.into_iter().collect(),
         };
         let leased = self.store.lease_due(request).await.unwrap().deliveries;
@@ -246,9 +246,9 @@ impl HotOperations<'_> {
 }
 
 /// The first so many of those that are met in line are down.
-fn first_are_down(count: usize) -> Failing {
+fn first_are_down(count: usize) -> Unlisted {
     let met = AtomicUsize::new(0);
-    Failing::new(move |_| (met.fetch_add(1, Ordering::Relaxed) < count).then_some(0))
+    Unlisted::new(move |_| (met.fetch_add(1, Ordering::Relaxed) < count).then_some(Space::Down))
 }
 
 fn patch(fields: Value) -> Patch {

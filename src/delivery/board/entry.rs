@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use futures_util::future::AbortHandle;
 
+use super::receivers::Key;
+use super::sums::Sums;
 use crate::delivery::limits::Health;
 use crate::delivery::pace::Pace;
 use crate::model::Timestamp;
@@ -14,6 +16,10 @@ use crate::model::delivery::Leased;
 pub(super) struct Entry {
     pub(super) health: Health,
     pub(super) pace: Pace,
+    /// Whom it leads to, if that is known.
+    pub(super) receiver: Option<Key>,
+    /// Whether it waits in its receiver's line.
+    pub(super) in_line: bool,
     /// Until when its pace holds it back; it waits in `paced`.
     pub(super) held_until: Option<Timestamp>,
     pub(super) ready: VecDeque<Leased>,
@@ -47,32 +53,47 @@ pub(super) struct Promise {
 }
 
 impl Entry {
+    pub(super) fn fails(&self) -> bool {
+        self.health == Health::Failing
+    }
+
     pub(super) fn held(&self) -> usize {
         self.ready.len() + self.under_way.len() + self.promised.len()
     }
 
-    pub(super) fn failing_places(&self) -> usize {
-        if self.health == Health::Failing { self.under_way.len() } else { 0 }
+    /// What it adds to the sums.
+    pub(super) fn sums(&self) -> Sums {
+        let fails = usize::from(self.fails());
+        Sums {
+            ready: self.ready.len(),
+            held_back: usize::from(self.held_until.is_some()) * self.ready.len(),
+            failing_ready: fails * self.ready.len(),
+            promised: self.promised.len(),
+            under_way: self.under_way.len(),
+            failing_under_way: fails * self.under_way.len(),
+            failing: fails,
+            holding: usize::from(self.held() > 0),
+        }
     }
 
     /// Whether something is ready that only waits for a place.
     pub(super) fn takes_turns(&self) -> bool {
-        !self.ready.is_empty() && self.held_until.is_none()
+        !self.ready.is_empty() && self.held_until.is_none() && !self.in_line
     }
 
     /// Whether it has to be looked at for each lease. There may be any number of receivers that are dead, or were and left a
     /// pace behind, and most of them hold nothing at any time: these sleep.
     pub(super) fn is_awake(&self) -> bool {
-        self.held() > 0 || (self.health != Health::Failing && (self.waits() || self.held_until.is_some()))
+        self.held() > 0 || (!self.fails() && (self.waits() || self.held_until.is_some()))
     }
 
     /// Whether forgetting it loses nothing but its pace.
     pub(super) fn is_idle(&self) -> bool {
-        self.held() == 0 && self.health != Health::Failing && !self.waits()
+        self.held() == 0 && !self.fails() && !self.waits()
     }
 
     /// Whether it is to be leased something, as far as is known.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.more || self.passed_over.is_some()
     }
 }

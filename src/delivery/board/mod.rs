@@ -8,10 +8,13 @@
 mod drain;
 mod entry;
 mod hosts;
+mod line;
 mod paced;
 mod passed_over;
 mod places;
 mod promises;
+mod receivers;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -25,13 +28,16 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use self::entry::Entry;
 use self::hosts::Hosts;
+use self::paced::Held;
 use self::passed_over::PassedOver;
-use super::limits::{Health, Limits, Load};
+use self::receivers::{Key, Receivers};
+use self::sums::Sums;
+use super::limits::{Health, Limits};
 use super::outcome::Sign;
 use super::pace::Pace;
 use super::recorder::Job;
 use super::stats::DeliveryStats;
-use crate::model::delivery::{Failing, LeaseBatch, LeaseRequest, Leased, Outcome, Verdict};
+use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Outcome, Space, Unlisted, Verdict};
 use crate::model::time::after;
 use crate::model::{LeaseToken, SubscriptionId, Timestamp};
 
@@ -49,20 +55,24 @@ pub(super) struct Board {
     entries: HashMap<SubscriptionId, Entry>,
     /// Those of the entries that may be awake: all that are, and some that were.
     awake: HashSet<SubscriptionId>,
+    receivers: Receivers,
     hosts: Hosts,
-    load: Load,
-    /// Ready deliveries in all.
-    ready: usize,
-    /// Rooms promised in all.
-    promised: usize,
+    /// What all entries hold.
+    sums: Sums,
     /// Bytes of all bodies that are held, or for which room is promised.
     bytes: usize,
     /// Bytes for which the store was last asked, until it answers.
     asked: usize,
+    /// How much it was asked for that goes to shared receivers, for subscriptions that fail and for others.
+    asked_for: HashMap<(Key, bool), usize>,
+    /// Those that are awake, and of which the request said nothing.
+    to_be_asked: Vec<SubscriptionId>,
+    /// How many of them may be held ready, before they can begin.
+    ahead_for_shared: usize,
     /// Subscriptions with ready deliveries, in the order in which they get their turn. Some may have none any more.
     turns: VecDeque<SubscriptionId>,
-    /// Subscriptions that their pace holds back, and until when.
-    paced: BTreeSet<(Timestamp, SubscriptionId)>,
+    /// Who is held back by a pace, and until when.
+    paced: BTreeSet<(Timestamp, Held)>,
     sooner: Arc<Notify>,
     /// When something was last done that is done [`NOW_AND_THEN`].
     looked: Timestamp,
@@ -127,12 +137,14 @@ impl Board {
             stats,
             entries: HashMap::new(),
             awake: HashSet::new(),
+            receivers: Receivers::default(),
             hosts: Hosts::default(),
-            load: Load::default(),
-            ready: 0,
-            promised: 0,
+            sums: Sums::default(),
             bytes: 0,
             asked: 0,
+            asked_for: HashMap::new(),
+            to_be_asked: Vec::new(),
+            ahead_for_shared: 0,
             turns: VecDeque::new(),
             paced: BTreeSet::new(),
             sooner: Arc::default(),
@@ -151,8 +163,8 @@ impl Board {
     /// request, [`Board::accept`] must follow, if the store answers.
     pub fn plan(&mut self, now: Timestamp, lease: LeaseToken, until: Timestamp) -> Option<LeaseRequest> {
         self.recalled.clear();
-        self.asked = 0;
-        if self.limits.free(self.load) == 0 || self.is_behind() || self.bytes >= self.limits.memory {
+        self.forget_asked();
+        if self.limits.free(self.load()) == 0 || self.is_behind() || self.bytes >= self.limits.memory {
             // Somebody may be waiting: ask as soon as there is room.
             self.more = true;
             return None;
@@ -160,24 +172,32 @@ impl Board {
         let now_and_then = now >= after(self.looked, NOW_AND_THEN) || now < self.looked;
         if now_and_then {
             self.looked = now;
-            self.entries
-                .retain(|_, entry| !entry.is_idle() || entry.held_until.is_some() || !entry.pace.is_outdated(now));
+            self.forget_outdated(now);
         }
         let mut ahead = self.ahead();
         let blocked = self.hosts.blocked(self.limits.per_host());
-        let (newcomers, per_subscription) = self.limits.newcomers(self.load, blocked, now_and_then);
+        let (newcomers, per_subscription) = self.limits.newcomers(self.load(), blocked, now_and_then);
         let mut limit = newcomers;
         self.forget_sleepers();
         let mut busy = HashMap::with_capacity(self.awake.len());
-        for id in &self.awake {
-            let entry = &self.entries[id];
+        let mut shared = HashSet::new();
+        let awake: Vec<_> = self.awake.iter().copied().collect();
+        for id in awake {
+            let entry = &self.entries[&id];
+            if let Some(key) = entry.receiver.filter(|key| self.receivers.get(*key).is_shared()) {
+                shared.insert(key);
+                self.to_be_asked.push(id);
+                continue;
+            }
             let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
             if entry.health == Health::Answering {
                 ahead = ahead.saturating_sub(room);
                 limit += room;
             }
-            busy.insert(*id, room);
+            busy.insert(id, room);
         }
+        self.ahead_for_shared = ahead;
+        limit += shared.into_iter().map(|key| self.room_for_receiver(key, false, now).min(ahead)).sum::<usize>();
         if limit == 0 {
             self.more = true;
             return None;
@@ -194,9 +214,22 @@ impl Board {
             memory,
             per_subscription,
             busy,
-            failing: Failing::default(),
+            unlisted: Unlisted::default(),
             again,
         })
+    }
+
+    /// Forgets the paces from which nothing follows any more.
+    fn forget_outdated(&mut self, now: Timestamp) {
+        let is_outdated = |key| self.receivers.get(key).is_outdated(now);
+        let outdated = self.entries.iter().filter(|(_, entry)| {
+            entry.is_idle()
+                && entry.held_until.is_none()
+                && entry.pace.is_outdated(now)
+                && entry.receiver.is_none_or(is_outdated)
+        });
+        let outdated: Vec<_> = outdated.map(|(id, _)| *id).collect();
+        outdated.into_iter().for_each(|id| self.forget(id));
     }
 
     /// Keeps only those awake that are, and what they wait for is asked for now.
@@ -209,35 +242,66 @@ impl Board {
         });
     }
 
-    /// How much there is room for of a subscription that is asleep; `None` if it is not.
-    pub fn room_of_sleeper(&self, id: SubscriptionId, now: Timestamp) -> Option<usize> {
-        let entry = self.entries.get(&id).filter(|entry| !entry.is_awake())?;
-        Some(self.may_hold(entry, 0, now))
+    /// How much there is space for of a subscription that the request does not list: it is asleep, or shares its receiver with
+    /// others. `None` if nothing is known of it.
+    pub fn space_of_unlisted(&mut self, id: SubscriptionId, now: Timestamp) -> Option<Space> {
+        let entry = self.entries.get(&id)?;
+        let is_down = entry.fails();
+        let ahead = if self.shares_receiver(id) { self.ahead_for_shared } else { 0 };
+        let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
+        self.ahead_for_shared -= ahead.min(room);
+        self.ask_for(id, room);
+        Some(match room {
+            0 if is_down => Space::Down,
+            0 => Space::Full,
+            room => Space::For(room),
+        })
+    }
+
+    fn forget_asked(&mut self) {
+        self.asked = 0;
+        self.asked_for.clear();
+        self.to_be_asked.clear();
     }
 
     /// Takes in what the store leased for `asked`.
     pub fn accept(&mut self, mut batch: LeaseBatch, asked: &LeaseRequest) -> Next {
-        self.asked = 0;
+        let to_be_asked = std::mem::take(&mut self.to_be_asked);
+        self.forget_asked();
         self.more = batch.cut_short || batch.deliveries.len() >= asked.limit;
         let held = self.bytes;
         let mut room = asked.busy.clone();
         for delivery in std::mem::take(&mut batch.deliveries) {
             let id = delivery.subscription;
-            // What the store was told of those that are not busy: see [`Board::room_of_sleeper`].
+            // What the store was told of those that are not busy: see [`Board::space_of_unlisted`].
             let told = || self.entries.get(&id).map(|entry| self.may_hold(entry, 0, asked.now).max(1));
             let left = room.entry(id).or_insert_with(|| told().unwrap_or(asked.per_subscription));
             *left = left.saturating_sub(1);
             if self.recalled.contains(&id) || !self.open || self.is_crowded_out(&delivery) {
                 self.release(&delivery);
+                continue;
+            }
+            let was_known = self.receiver_of(id).is_some();
+            self.lead_to(&delivery, asked.now);
+            if !was_known && self.is_turned_away(id, asked.now) {
+                self.release(&delivery);
             } else {
-                self.make_ready(delivery);
+                self.make_ready(delivery, asked.now);
             }
         }
         self.remember_passed_over(&batch.passed_over, &asked.again);
+        for id in to_be_asked.into_iter().filter(|id| !room.contains_key(id)) {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.more = entry.expects;
+            }
+            self.forget_if_idle(id);
+        }
         for (id, left) in room {
+            let shares = self.shares_receiver(id);
             // Also those that were given no room: what they have is not known.
             if let Some(entry) = self.entries.get_mut(&id) {
-                entry.more = left == 0 || entry.expects;
+                entry.more = left == 0 || entry.expects || shares;
+                self.expect_more(id);
                 // Also one that slept, and was put back at once.
                 self.wake(id);
             }
@@ -247,37 +311,41 @@ impl Board {
         let again = self.more && (!batch.cut_short || (held < self.bytes && self.bytes < self.limits.memory));
         let starts = self.begin_in_turn(asked.now, usize::MAX);
         // What has ended since the store was asked may have made room.
-        let room = batch.passed_over.iter().any(|id| self.has_room(id, asked.now));
-        Next { lease: (again || room) && self.limits.free(self.load) > 0, starts }
+        let room = self.has_room_for_any(&batch.passed_over, asked.now);
+        Next { lease: (again || room) && self.limits.free(self.load()) > 0, starts }
     }
 
     /// Gives a place back. `outcome` goes to the recorder; there is none if the attempt broke down, and then the
     /// delivery's lease runs out.
     pub fn settle(&mut self, seat: &Seat, settled: Option<Settled>, now: Timestamp) -> Next {
-        let under_way = self.entries.get(&seat.subscription).map_or(0, |entry| entry.under_way.len());
-        let all_turns_were_taken = self.limits.failing_turns(self.load) == 0;
+        let before = self.before_the_end(seat.subscription);
+        let all_turns_were_taken = self.limits.failing_turns(self.load()) == 0;
         let recalled = self.vacate(seat);
         if let Some(Settled { mut outcome, sign }) = settled {
             if recalled {
                 outcome.verdict = after_recall(outcome.verdict, now);
             } else {
                 self.learn(seat.subscription, outcome.verdict);
-                self.adapt(seat.subscription, seat.number, under_way, sign, now);
+                self.adapt(seat, &before, sign, now);
             }
             self.send(Job::Record(outcome));
         }
-        let mut starts: Vec<_> = self.begin(seat.subscription, now).into_iter().collect();
+        let mut next = Next::default();
+        if let Some(key) = self.receiver_of(seat.subscription) {
+            self.serve(key, now, &mut next);
+        }
+        next.starts.extend(self.begin(seat.subscription, now));
         // A few others are tried at once; the driver's next round tries all.
-        starts.extend(self.begin_in_turn(now, 4));
+        next.starts.extend(self.begin_in_turn(now, 4));
         let entry = self.entries.get(&seat.subscription);
-        let low = entry.is_some_and(|entry| entry.more && self.runs_low(entry, now));
+        let low = entry.is_some_and(|entry| entry.more && self.runs_low(entry, now))
+            && !self.shares_receiver(seat.subscription);
         // A turn of the failing ones is free, and only the store may know who waits for it: others, if there was none, or this
         // one. If it pauses, it asks at the end of that.
-        let turn = entry.is_some_and(|entry| {
-            entry.health == Health::Failing && (all_turns_were_taken || entry.held_until.is_none())
-        });
+        let turn = entry.is_some_and(|entry| entry.fails() && (all_turns_were_taken || entry.held_until.is_none()));
         self.forget_if_idle(seat.subscription);
-        Next { starts, lease: self.more || low || turn }
+        next.lease |= self.more || low || turn;
+        next
     }
 
     /// Drops everything that is held for a subscription: it was removed, or has another URL or secret. What is ready is
@@ -297,6 +365,7 @@ impl Board {
             }
         });
         self.hold(subscription, None);
+        self.lead_nowhere(subscription);
         self.wake(subscription);
         self.line_up(subscription);
         self.forget_if_idle(subscription);
@@ -306,7 +375,7 @@ impl Board {
     /// One round over everything that is ready: puts back what can no longer begin under its lease, begins what may.
     pub fn round(&mut self, now: Timestamp) -> Vec<Start> {
         self.free_misheld(now);
-        if self.ready == 0 {
+        if self.sums.ready == 0 {
             return Vec::new();
         }
         let ids: Vec<_> = self.awake.iter().copied().collect();

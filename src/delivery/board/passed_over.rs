@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Board;
+use super::receivers::Key;
 use crate::delivery::limits::Health;
 use crate::model::SubscriptionId;
 
@@ -17,7 +18,30 @@ pub(super) struct PassedOver {
 }
 
 impl PassedOver {
-    fn remove(&mut self, number: u64) {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.failing.len() + self.others.len()
+    }
+
+    /// Takes out those that wait longest, of those that fail or of the others.
+    pub(super) fn take(&mut self, count: usize, failing: bool) -> Vec<SubscriptionId> {
+        let line = if failing { &mut self.failing } else { &mut self.others };
+        std::iter::from_fn(|| line.pop_first()).take(count).map(|(_, id)| id).collect()
+    }
+
+    /// All that wait.
+    pub(super) fn all(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.others.values().chain(self.failing.values()).copied()
+    }
+
+    fn insert(&mut self, number: u64, id: SubscriptionId, health: Health) {
+        match health {
+            Health::Failing => self.failing.insert(number, id),
+            Health::Unknown | Health::Answering => self.others.insert(number, id),
+        };
+    }
+
+    pub(super) fn remove(&mut self, number: u64) {
         self.failing.remove(&number);
         self.others.remove(&number);
     }
@@ -29,7 +53,7 @@ impl Board {
         let others = self.passed_over.others.values().filter(|id| room.get(id).is_none_or(|room| *room > 0));
         let holds_nothing = |id: &&SubscriptionId| self.entries.get(id).is_some_and(|entry| !entry.is_awake());
         let failing = self.passed_over.failing.values().filter(holds_nothing);
-        others.chain(failing.take(self.limits.failing_turns(self.load))).copied().collect()
+        others.chain(failing.take(self.limits.failing_turns(self.load()))).copied().collect()
     }
 
     /// Takes note of whom the store has passed over; those that were `called` are so no longer.
@@ -46,23 +70,41 @@ impl Board {
         called.iter().for_each(|id| self.forget_if_idle(*id));
     }
 
-    /// Has a subscription wait where it now belongs, if it waits: one that its pace holds back is not called before it goes on.
+    /// Has a subscription wait where it now belongs, if it waits: one that fails is not called while its pace
+    /// holds it back, and of those that share a receiver only as many as there is room for.
     pub(super) fn line_up(&mut self, id: SubscriptionId) {
         let Some(entry) = self.entries.get(&id) else { return };
         let Some(number) = entry.passed_over else { return };
-        let (health, is_held) = (entry.health, entry.held_until.is_some());
+        let (health, is_held, receiver) = (entry.health, entry.held_until.is_some(), entry.receiver);
+        self.leave_all_lines(number, receiver);
+        if health == Health::Failing && is_held {
+            return;
+        }
+        match receiver.map(|key| self.receivers.of(key)).filter(|receiver| receiver.is_shared()) {
+            Some(receiver) => receiver.passed_over.insert(number, id, health),
+            None => self.call(id),
+        }
+    }
+
+    /// Has a subscription called that was passed over, when it has room.
+    pub(super) fn call(&mut self, id: SubscriptionId) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let Some(number) = entry.passed_over else { return };
+        self.passed_over.insert(number, id, entry.health);
+    }
+
+    fn leave_all_lines(&mut self, number: u64, receiver: Option<Key>) {
         self.passed_over.remove(number);
-        match health {
-            Health::Failing if is_held => None,
-            Health::Failing => self.passed_over.failing.insert(number, id),
-            Health::Unknown | Health::Answering => self.passed_over.others.insert(number, id),
-        };
+        if let Some(key) = receiver {
+            self.receivers.of(key).passed_over.remove(number);
+        }
     }
 
     fn forget_passed_over(&mut self, id: SubscriptionId) {
-        let number = self.entries.get_mut(&id).and_then(|entry| entry.passed_over.take());
-        if let Some(number) = number {
-            self.passed_over.remove(number);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let receiver = entry.receiver;
+        if let Some(number) = entry.passed_over.take() {
+            self.leave_all_lines(number, receiver);
         }
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::AbortHandle;
 
 use super::entry::{Entry, Flight};
 use super::{Board, Seat, Start};
-use crate::delivery::limits::{Claim, Health};
+use crate::delivery::limits::{Claim, Health, Load};
 use crate::delivery::pace::Turn;
 use crate::delivery::recorder::Job;
 use crate::model::delivery::{Leased, Outcome, Verdict};
@@ -23,12 +23,12 @@ fn host(delivery: &Leased) -> &str {
 }
 
 impl Board {
-    pub(super) fn make_ready(&mut self, delivery: Leased) {
+    pub(super) fn make_ready(&mut self, delivery: Leased, now: Timestamp) {
         let id = delivery.subscription;
-        self.ready += 1;
         self.bytes += delivery.body.len();
         self.hosts.add(host(&delivery));
-        self.entries.entry(id).or_default().ready.push_back(delivery);
+        self.lead_to(&delivery, now);
+        self.change(id, |entry| entry.ready.push_back(delivery));
         self.wake(id);
         self.stand_in_turn(id);
     }
@@ -78,33 +78,38 @@ impl Board {
     /// Begins the next ready delivery of a subscription, if there is one and it may.
     pub(super) fn begin(&mut self, id: SubscriptionId, now: Timestamp) -> Option<Start> {
         self.put_back_late(id, now);
+        let load = self.load();
         let entry = self.entries.get_mut(&id)?;
-        if entry.held_until.is_some_and(|until| now < until) {
+        if entry.in_line || entry.held_until.is_some_and(|until| now < until) {
             return None;
         }
         let host = host(entry.ready.front()?);
         let own = entry.under_way.len();
         let claim = Claim { health: entry.health, own, host: self.hosts.taken(host) };
-        if !self.open || !self.limits.may_begin(self.load, claim) {
+        if !self.open || !self.limits.may_begin(load, claim) {
             return None;
         }
         match entry.pace.turn(own, self.limits.per_subscription, now) {
-            Turn::Now => entry.pace.began(now),
+            Turn::Now => {}
             Turn::Full => return None,
             Turn::At(time) => {
                 self.hold(id, Some(time));
                 return None;
             }
         }
-        let host = self.hosts.take(host);
+        if !self.receiver_takes_one(id, now) {
+            return None;
+        }
+        self.receiver_began(id, now);
         let number = self.next_number();
         let (abort, registration) = AbortHandle::new_pair();
         let delivery = self.change(id, |entry| {
             let delivery = entry.ready.pop_front()?;
+            entry.pace.began(now);
             entry.under_way.push(Flight { number, bytes: delivery.body.len(), abort, recalled: false });
             Some(delivery)
         })??;
-        self.ready -= 1;
+        let host = self.hosts.take(self::host(&delivery));
         Some(Start { delivery, registration, seat: Seat { subscription: id, host, number } })
     }
 
@@ -140,10 +145,15 @@ impl Board {
 
     /// How many deliveries a subscription may hold, so that they can soon begin: well before their leases end.
     pub(super) fn may_hold(&self, entry: &Entry, ahead: usize, now: Timestamp) -> usize {
-        let soon = SOON.min(self.timeout / 2);
         let (under_way, most) = (entry.under_way.len(), self.limits.per_subscription);
-        let paced = under_way.saturating_add(entry.pace.may_hold(soon, under_way, most, now));
-        self.limits.may_hold(self.load, entry.health, ahead).min(paced)
+        let paced = under_way.saturating_add(entry.pace.may_hold(self.soon(), under_way, most, now));
+        let share = self.share_of_receiver(entry, now);
+        self.limits.may_hold(self.load(), entry.health, ahead).min(paced).min(entry.held().saturating_add(share))
+    }
+
+    /// What is likely to begin in this time may be held.
+    pub(super) fn soon(&self) -> Duration {
+        SOON.min(self.timeout / 2)
     }
 
     /// What a verdict says about the receiver.
@@ -163,20 +173,29 @@ impl Board {
     /// Changes an entry, and keeps the sums over all entries right.
     pub(super) fn change<T>(&mut self, id: SubscriptionId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let entry = self.entries.get_mut(&id)?;
-        self.load.taken -= entry.under_way.len();
-        self.load.failing -= entry.failing_places();
-        let before = entry.under_way.len();
+        let before = entry.sums();
         let result = change(entry);
-        self.load.taken += entry.under_way.len();
-        self.load.failing += entry.failing_places();
-        if entry.under_way.len() != before {
-            self.stats.in_flight(self.load.taken);
+        let after = entry.sums();
+        if let Some(key) = entry.receiver {
+            let sums = &mut self.receivers.of(key).sums;
+            *sums -= before;
+            *sums += after;
+        }
+        self.sums -= before;
+        self.sums += after;
+        if before.under_way != after.under_way {
+            self.stats.in_flight(self.sums.under_way);
         }
         Some(result)
     }
 
+    /// How the places are taken.
+    pub(super) fn load(&self) -> Load {
+        Load { taken: self.sums.under_way, failing: self.sums.failing_under_way }
+    }
+
     pub(super) fn put_back(&mut self, id: SubscriptionId) {
-        let ready = self.entries.get_mut(&id).map(|entry| std::mem::take(&mut entry.ready));
+        let ready = self.change(id, |entry| std::mem::take(&mut entry.ready));
         for delivery in ready.unwrap_or_default() {
             self.no_longer_ready(&delivery);
         }
@@ -185,14 +204,14 @@ impl Board {
     /// Puts back what could outlast its lease if it began at `now`. The oldest lease is in front.
     pub(super) fn put_back_late(&mut self, id: SubscriptionId, now: Timestamp) {
         let end = after(now, self.timeout);
-        while let Some(entry) = self.entries.get_mut(&id) {
-            let Some(late) = entry.ready.pop_front_if(|delivery| delivery.until < end) else { break };
-            self.no_longer_ready(&late);
+        let is_late = |entry: &Entry| entry.ready.front().is_some_and(|delivery| delivery.until < end);
+        while self.entries.get(&id).is_some_and(is_late) {
+            let late = self.change(id, |entry| entry.ready.pop_front()).flatten();
+            late.iter().for_each(|delivery| self.no_longer_ready(delivery));
         }
     }
 
     fn no_longer_ready(&mut self, delivery: &Leased) {
-        self.ready -= 1;
         self.bytes -= delivery.body.len();
         self.hosts.remove(host(delivery));
         self.release(delivery);
@@ -208,11 +227,20 @@ impl Board {
     }
 
     pub(super) fn forget_if_idle(&mut self, id: SubscriptionId) {
-        if self.entries.get(&id).is_some_and(|entry| entry.is_idle() && entry.pace.is_blank()) {
-            self.hold(id, None);
-            self.entries.remove(&id);
-            self.awake.remove(&id);
+        let Some(entry) = self.entries.get(&id).filter(|entry| entry.is_idle() && entry.pace.is_blank()) else {
+            return;
+        };
+        if !entry.receiver.is_some_and(|key| self.receivers.get(key).is_remembered()) {
+            self.forget(id);
         }
+    }
+
+    /// Forgets a subscription that is idle.
+    pub(super) fn forget(&mut self, id: SubscriptionId) {
+        self.hold(id, None);
+        self.lead_nowhere(id);
+        self.entries.remove(&id);
+        self.awake.remove(&id);
     }
 
     pub(super) fn send(&mut self, job: Job) {

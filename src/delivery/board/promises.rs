@@ -1,6 +1,6 @@
 //! Room that is promised to deliveries while they are committed: see [`crate::store::Courier`].
 
-use super::entry::Promise;
+use super::entry::{Entry, Promise};
 use super::{Board, Start};
 use crate::delivery::limits::Health;
 use crate::model::delivery::{Leased, Space};
@@ -11,17 +11,17 @@ impl Board {
     /// be given to [`Board::keep`] or [`Board::withdraw`].
     pub fn promise(&mut self, id: SubscriptionId, bytes: usize, now: Timestamp) -> Option<u64> {
         let fits = self.bytes.saturating_add(self.asked).saturating_add(bytes) <= self.limits.memory;
-        if !self.open || !fits || self.limits.free(self.load) == 0 || self.is_behind() {
+        if !self.open || !fits || self.limits.free(self.load()) == 0 || self.is_behind() {
             return None;
         }
-        let fails = self.entries.get(&id).is_some_and(|entry| entry.health == Health::Failing);
+        let fails = self.entries.get(&id).is_some_and(Entry::fails);
         if fails || !self.has_room(&id, now) {
             return None;
         }
         let number = self.next_number();
-        self.entries.entry(id).or_default().promised.push(Promise { number, bytes });
+        self.entries.entry(id).or_default();
+        self.change(id, |entry| entry.promised.push(Promise { number, bytes }));
         self.wake(id);
-        self.promised += 1;
         self.bytes += bytes;
         Some(number)
     }
@@ -37,6 +37,7 @@ impl Board {
             _ => return Space::For(1),
         };
         (entry.more, entry.expects) = (true, true);
+        self.expect_more(id);
         space
     }
 
@@ -49,7 +50,7 @@ impl Board {
             self.forget_if_idle(id);
             return None;
         }
-        self.make_ready(delivery);
+        self.make_ready(delivery, now);
         self.begin(id, now)
     }
 
@@ -61,34 +62,33 @@ impl Board {
 
     /// Whether room is promised to anything.
     pub fn has_promised(&self) -> bool {
-        self.promised > 0
+        self.sums.promised > 0
     }
 
     /// What is being committed for a subscription may have been written before it was recalled.
     pub(super) fn break_promises(&mut self, id: SubscriptionId) {
-        let promised = self.entries.get_mut(&id).map(|entry| std::mem::take(&mut entry.promised));
+        let promised = self.change(id, |entry| std::mem::take(&mut entry.promised));
         promised.unwrap_or_default().into_iter().for_each(|promise| self.count_out(promise));
     }
 
     /// How many more deliveries may be held ready, in all.
     pub(super) fn ahead(&self) -> usize {
-        self.limits.places.saturating_sub(self.ready + self.promised)
+        self.limits.places.saturating_sub(self.sums.ready + self.sums.promised)
     }
 
     /// Whether the promise still stood.
     fn take_back(&mut self, id: SubscriptionId, number: u64) -> bool {
-        let promise = self.entries.get_mut(&id).and_then(|entry| {
+        let promise = self.change(id, |entry| {
             let index = entry.promised.iter().position(|promise| promise.number == number)?;
             Some(entry.promised.swap_remove(index))
         });
-        promise.is_some_and(|promise| {
+        promise.flatten().is_some_and(|promise| {
             self.count_out(promise);
             true
         })
     }
 
     fn count_out(&mut self, promise: Promise) {
-        self.promised -= 1;
         self.bytes -= promise.bytes;
     }
 }

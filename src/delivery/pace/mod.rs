@@ -53,8 +53,11 @@ const FAILURES: u32 = 8;
 /// One that has failed for so long, and more than once, counts as down as well.
 const OUTAGE: Duration = Duration::from_secs(10);
 
+/// No pause of all that share a receiver is longer: among many that fail there may be one that would not.
+const LONGEST_SHARED_PAUSE: Duration = Duration::from_secs(1);
+
 /// How one receiver is doing, as far as it concerns its pace.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pace {
     /// Failures one after the other; those that were under way together count once.
     misses: u32,
@@ -66,10 +69,27 @@ pub struct Pace {
     noted: u64,
     /// Nothing begins before.
     pause: Option<Timestamp>,
+    longest_pause: Duration,
     rate: Rate,
     latency: Latency,
     /// When a limit was last learned.
     learned: Option<Timestamp>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            misses: 0,
+            failing_since: None,
+            overlooked: None,
+            noted: 0,
+            pause: None,
+            longest_pause: LONGEST_PAUSE,
+            rate: Rate::default(),
+            latency: Latency::default(),
+            learned: None,
+        }
+    }
 }
 
 /// What the pace says to one more request.
@@ -97,6 +117,13 @@ pub struct Ended {
 }
 
 impl Pace {
+    /// One for a receiver that many share. It begins with so many requests at once; they double each second, as long as the
+    /// receiver keeps up. Its pauses are short: each of the many has longer ones of its own.
+    pub fn of_many(at_once: usize, now: Timestamp) -> Self {
+        let rate = Rate::beginning_with(at_once, millis(now));
+        Self { rate, longest_pause: LONGEST_SHARED_PAUSE, ..Self::default() }
+    }
+
     /// Whether one more may begin at `now` beside `under_way` others, where there may be `most` in all.
     pub fn turn(&mut self, under_way: usize, most: usize, now: Timestamp) -> Turn {
         if let Some(until) = self.pause(now) {
@@ -155,6 +182,9 @@ impl Pace {
         if self.pause(now).is_some() {
             return 0;
         }
+        if self.misses >= FAILURES {
+            return 1;
+        }
         self.rate.within(time).min(self.latency.within(time, self.window(most), under_way))
     }
 
@@ -194,7 +224,8 @@ impl Pace {
         self.misses = self.misses.saturating_add(1);
         self.noted = ended.latest;
         let doublings = self.misses.checked_sub(without_pause).map(|doublings| doublings.min(20));
-        let pause = doublings.map_or(Duration::ZERO, |doublings| FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE);
+        let pause =
+            doublings.map_or(Duration::ZERO, |doublings| FIRST_PAUSE * (1 << doublings)).min(self.longest_pause);
         self.pause = (!pause.is_zero()).then(|| after(now, pause));
         let since = *self.failing_since.get_or_insert(now);
         if self.misses >= FAILURES || (self.misses > 1 && now >= after(since, OUTAGE)) {

@@ -47,6 +47,11 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// One that begins with so many requests under way.
+    pub fn beginning_with(at_once: usize, now: f64) -> Self {
+        Self { window: Some(Limit::rising(at_once as f64, None, now)), ..Self::default() }
+    }
+
     /// When the next may begin, in whole milliseconds; `None`: now.
     pub fn turn(&mut self, now: f64) -> Option<i64> {
         let rate = self.rate.as_mut()?;
@@ -104,7 +109,7 @@ impl Rate {
         }
         let (taken, under_way) = (self.taken.per_second(now), under_way as f64);
         let needed = (taken * self.latency).ceil().max(1.0);
-        let first = self.rate.is_none() && self.window.is_none();
+        let first = self.rate.is_none() && self.window.as_ref().is_none_or(Limit::is_rising);
         if under_way > needed {
             self.cut_window(under_way, needed, now);
         }

@@ -73,7 +73,7 @@ async fn give_up(store: &SharedStore) {
         memory: usize::MAX,
         per_subscription: 10,
         busy: Default::default(),
-        failing: Default::default(),
+        unlisted: Default::default(),
         again: vec![],
     };
     let leased = store.lease_due(request).await.unwrap().deliveries;

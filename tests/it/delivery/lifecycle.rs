@@ -90,7 +90,7 @@ async fn a_delivery_whose_holder_is_silent_falls_to_another_when_its_lease_runs_
         memory: usize::MAX,
         per_subscription: 10,
         busy: Default::default(),
-        failing: Default::default(),
+        unlisted: Default::default(),
         again: vec![],
     };
     assert_eq!(world.store.lease_due(request).await.unwrap().deliveries.len(), 1);

@@ -237,7 +237,7 @@ impl Fixture {
             memory: usize::MAX,
             per_subscription: 1000,
             busy: HashMap::new(),
-            failing: Default::default(),
+            unlisted: Default::default(),
             again: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use leadgate::model::delivery::{Action, Failing, LeaseRequest, Leased, Verdict};
+use leadgate::model::delivery::{Action, LeaseRequest, Leased, Space, Unlisted, Verdict};
 use leadgate::model::{LeadId, SubscriptionId, time};
 use serde_json::json;
 
@@ -273,12 +273,12 @@ async fn new_work_brings_one_that_stood_aside_back_into_the_line(f: &Fixture) {
 async fn those_that_are_down_stand_aside_for_everybody_and_are_served_when_called(f: &Fixture) {
     let (site, _, subscriptions) = f.subscribed_site(4).await;
     backlog(f, &site, 2).await;
-    let down = |ids: &[SubscriptionId], room| {
+    let space = |ids: &[SubscriptionId], space| {
         let ids = ids.to_vec();
-        Failing::new(move |id| ids.contains(&id).then_some(room))
+        Unlisted::new(move |id| ids.contains(&id).then_some(space))
     };
-    let failing = down(&subscriptions[..3], 0);
-    let batch = f.lease_as(LeaseRequest { failing: failing.clone(), ..f.request() }).await;
+    let unlisted = space(&subscriptions[..3], Space::Down);
+    let batch = f.lease_as(LeaseRequest { unlisted, ..f.request() }).await;
     assert_eq!((batch.deliveries.len(), batch.passed_over.as_slice()), (2, &subscriptions[..3]));
     assert_eq!(batch.next_due, Some(f.request().until), "they do not count: the first lease may run out");
     let batch = f.lease_as(f.request()).await;
@@ -286,8 +286,8 @@ async fn those_that_are_down_stand_aside_for_everybody_and_are_served_when_calle
 
     // Two are called, and there is space for one of them, and a limit of one.
     let again = vec![subscriptions[1], subscriptions[0]];
-    let failing = down(&subscriptions[..3], 1);
-    let batch = f.lease_as(LeaseRequest { failing, again, limit: 1, ..f.request() }).await;
+    let unlisted = space(&subscriptions[..3], Space::For(1));
+    let batch = f.lease_as(LeaseRequest { unlisted, again, limit: 1, ..f.request() }).await;
     assert_eq!(batch.deliveries.iter().map(|leased| leased.subscription).collect::<Vec<_>>(), [subscriptions[1]]);
     assert_eq!(batch.passed_over, [subscriptions[0]]);
 

@@ -83,7 +83,7 @@ pub async fn lease(world: &mut World, terms: &Terms) -> Same {
         memory: terms.memory,
         per_subscription: terms.per_subscription,
         busy: busy.collect(),
-        failing: Default::default(),
+        unlisted: Default::default(),
         again: Vec::new(),
     };
     let [sqlite, postgres] = &mut world.engines;

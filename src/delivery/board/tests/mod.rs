@@ -1,5 +1,7 @@
 //! What end-to-end tests cannot time exactly.
 
+mod sharing;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,7 +43,7 @@ fn leased(number: u8, subscription: SubscriptionId) -> Leased {
         changed: now(),
         body: Bytes::new(),
         attempts: 0,
-        url: "http://receiver.example/".parse().unwrap(),
+        url: format!("http://receiver.example/{}", subscription.as_bytes()[0]).parse().unwrap(),
         secret: Sealed::from_bytes(vec![]),
     }
 }
@@ -221,15 +223,15 @@ fn those_that_fail_and_hold_nothing_are_not_looked_at_for_a_lease_but_asked_when
     let mut board = board_with_failing(100);
     let request = plan(&mut board);
     assert!(request.busy.is_empty());
-    assert_eq!(board.room_of_sleeper(subscription(1), now()), Some(1));
-    assert_eq!(board.room_of_sleeper(subscription(101), now()), None, "nothing is known of it");
+    assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::For(1)));
+    assert_eq!(board.space_of_unlisted(subscription(101), now()), None, "nothing is known of it");
 
     // Both turns are taken.
     let deliveries = vec![leased(1, subscription(1)), leased(2, subscription(2))];
     assert_eq!(board.accept(batch(deliveries), &request).starts.len(), 2);
     assert_eq!(plan(&mut board).busy, HashMap::from([(subscription(1), 0), (subscription(2), 0)]));
-    assert_eq!(board.room_of_sleeper(subscription(1), now()), None, "it is awake");
-    assert_eq!(board.room_of_sleeper(subscription(3), now()), Some(0));
+    assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::Down), "it has its one");
+    assert_eq!(board.space_of_unlisted(subscription(3), now()), Some(Space::Down));
 }
 
 #[test]
@@ -251,7 +253,7 @@ fn those_that_have_recovered_and_hold_nothing_are_not_looked_at_either() {
     board.accept(batch(vec![]), &request);
     let request = plan(&mut board);
     assert_eq!((board.entries.len(), request.busy.len()), (100, 0));
-    assert_eq!(board.room_of_sleeper(subscription(1), now()), Some(2));
+    assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::For(2)));
 
     let later = after(now(), Duration::from_secs(601));
     board.plan(later, lease(), after(later, 2 * TIMEOUT)).expect("there is room");
@@ -271,7 +273,7 @@ fn one_that_has_recovered_and_is_crowded_out_is_looked_at_until_the_store_says_t
     let request = plan(&mut board);
     board.accept(batch(vec![]), &request);
     let request = plan(&mut board);
-    assert_eq!(board.room_of_sleeper(subscription(1), now()), Some(2));
+    assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::For(2)));
 
     // Others of its host have taken all that the host may have, and wait for more.
     board.accept(batch((2..=15).map(|number| leased(number, subscription(number))).collect()), &request);
@@ -390,7 +392,7 @@ fn subscriptions_that_hold_nothing_are_forgotten_unless_they_fail() {
         let request = plan(&mut board);
         let start = board.accept(batch(vec![leased(1, subscription(1))]), &request).starts.remove(0);
         board.settle(&start.seat, Some(outcome(&start, verdict)), now());
-        assert_eq!((board.entries.len(), board.hosts.is_empty(), board.load.taken), (kept, true, 0), "{verdict:?}");
+        assert_eq!((board.entries.len(), board.hosts.is_empty(), board.sums.under_way), (kept, true, 0), "{verdict:?}");
     }
 }
 
@@ -407,7 +409,7 @@ fn what_was_promised_room_begins_without_being_leased() {
     assert!(!board.has_promised());
     board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
     assert_eq!(recorded(&mut jobs), [(1, Verdict::Delivered)]);
-    assert_eq!((board.entries.len(), board.bytes, board.promised), (0, 0, 0));
+    assert_eq!((board.entries.len(), board.bytes, board.sums.promised), (0, 0, 0));
 }
 
 /// What begins straight away leaves its subscription standing in line with nothing ready.
@@ -439,7 +441,7 @@ fn a_promise_does_not_outlive_a_recall() {
     board.recall(subscription(1));
     assert!(board.keep(number, born(1, 10), now()).is_none());
     assert_eq!(recorded(&mut jobs), [(1, Verdict::Release)]);
-    assert_eq!((board.entries.len(), board.bytes, board.promised), (0, 0, 0));
+    assert_eq!((board.entries.len(), board.bytes, board.sums.promised), (0, 0, 0));
     // What was committed afterwards knows the new receiver.
     let number = board.promise(subscription(1), 10, now()).unwrap();
     assert!(board.keep(number, born(2, 10), now()).is_some());
@@ -521,9 +523,9 @@ fn what_waits_for_a_place_is_counted_until_it_is_put_back() {
         let request = plan(&mut board);
         board.accept(batch(vec![born(number, 100)]), &request);
     }
-    assert_eq!((board.ready, board.bytes), (1, 300), "two are under way");
+    assert_eq!((board.sums.ready, board.bytes), (1, 300), "two are under way");
     board.close();
-    assert_eq!((board.ready, board.bytes), (0, 200));
+    assert_eq!((board.sums.ready, board.bytes), (0, 200));
     assert_eq!(recorded(&mut jobs), [(3, Verdict::Release)]);
 }
 
@@ -564,7 +566,7 @@ fn what_a_pace_holds_back_goes_on_by_itself_and_does_not_outlive_its_lease() {
             assert!(board.round(after(now(), TIMEOUT + Duration::from_millis(1))).is_empty());
             assert_eq!(recorded(&mut jobs), [(3, Verdict::Release)]);
             assert!(board.go_on(time).starts.is_empty());
-            assert_eq!(board.room_of_sleeper(subscription(1), time), Some(1));
+            assert_eq!(board.space_of_unlisted(subscription(1), time), Some(Space::For(1)));
         } else {
             assert!(board.go_on(after(now(), Duration::from_millis(9999))).starts.is_empty());
             assert_eq!(board.go_on(time).starts.len(), 1);
@@ -580,7 +582,7 @@ fn what_would_only_wait_for_a_crowded_host_is_put_back() {
     let request = plan(&mut board);
     let deliveries = (1..=14).map(|number| leased(number, subscription(number))).collect();
     let starts = board.accept(batch(deliveries), &request).starts;
-    assert_eq!((starts.len(), board.ready), (6, 8));
+    assert_eq!((starts.len(), board.sums.ready), (6, 8));
     assert!(board.plan(now(), lease(), now()).is_none(), "there is enough for that host");
 
     // Now and then it is looked past them.
