@@ -17,7 +17,7 @@ pub const NOTICE: Duration = Duration::from_millis(1200);
 /// How many leads came in each millisecond: their ids and those of their deliveries begin with their time.
 const PER_MILLISECOND: usize = 5;
 
-/// Adds leads, each with a delivery due from now on: `count` for each subscription whose receiver is at `url`.
+/// Adds leads, each with a delivery due from now on: `count` for each subscription whose URL begins with `url`.
 pub fn add(cast: &Cast, url: &str, count: usize) {
     let insert = match cast.data {
         Data::Sqlite(_) => on_sqlite(url, count),
@@ -30,10 +30,10 @@ pub fn add(cast: &Cast, url: &str, count: usize) {
     }
 }
 
-/// Lets the gateways begin with what waits for `url`, all at the same moment.
+/// Lets the gateways begin with what waits for URLs that begin with `url`, all at the same moment.
 pub fn release(cast: &Cast, url: &str) {
     let at = millis(time::after(cast::now(), NOTICE));
-    cast.data.run(&format!("UPDATE subscriptions SET next_due_at = {at} WHERE url = '{url}'"));
+    cast.data.run(&format!("UPDATE subscriptions SET next_due_at = {at} WHERE url LIKE '{url}%'"));
 }
 
 fn on_postgres(url: &str, count: usize) -> String {
@@ -46,7 +46,7 @@ fn on_postgres(url: &str, count: usize) -> String {
              INSERT INTO deliveries
                  (site_uuid, id, subscription_id, partner_id, lead_id, action, changed_at, position, due_at)
              SELECT site_uuid, {id}, id, partner_id, {id}, 'created', {now}, 0, {now}
-             FROM subscriptions, generate_series(1::BIGINT, {count}) n WHERE url = '{url}'
+             FROM subscriptions, generate_series(1::BIGINT, {count}) n WHERE url LIKE '{url}%'
              RETURNING site_uuid, seq, lead_id
          ), leads AS (
              INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
@@ -67,7 +67,7 @@ fn on_sqlite(url: &str, count: usize) -> String {
              WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
              SELECT row_number() OVER () + (SELECT coalesce(max(seq), 0) FROM deliveries) AS seq, {id} AS id,
                  {id} AS lead_id, site_uuid, id AS subscription_id, partner_id
-             FROM subscriptions, numbers WHERE url = '{url}';
+             FROM subscriptions, numbers WHERE url LIKE '{url}%';
          INSERT INTO leads (site_uuid, id, email_key, fields, created_at, updated_at)
              SELECT site_uuid, lead_id, hex(lead_id), '{lead}', {now}, {now} FROM made;
          INSERT INTO deliveries

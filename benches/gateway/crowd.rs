@@ -19,8 +19,8 @@ pub fn site_pattern() -> String {
     format!("00000000-0000-4000-8000-00000{SITE}")
 }
 
-/// Adds the sites with these numbers, whose deliveries go to `url`.
-pub fn add(cast: &Cast, sites: Range<usize>, url: &str) {
+/// Adds the sites with these numbers; deliveries go to the `url` of each.
+pub fn add(cast: &Cast, sites: Range<usize>, url: &dyn Fn(usize) -> String) {
     let keys = Keyring::parse(&cast.key).expect("a generated key");
     let crowd = Crowd { cast, keys, url, now: cast::now().as_millisecond() };
     let numbers: Vec<_> = sites.collect();
@@ -35,7 +35,7 @@ pub fn add(cast: &Cast, sites: Range<usize>, url: &str) {
 struct Crowd<'a> {
     cast: &'a Cast,
     keys: Keyring,
-    url: &'a str,
+    url: &'a dyn Fn(usize) -> String,
     now: i64,
 }
 
@@ -43,7 +43,7 @@ impl Crowd<'_> {
     fn insert(&self, numbers: &[usize]) -> String {
         let now = self.now;
         let sites = numbers.iter().map(|n| format!("({}, 'www.site.com', {now})", self.id(site(*n).as_bytes())));
-        let subscriptions = numbers.iter().map(|n| self.subscription(site(*n)));
+        let subscriptions = numbers.iter().map(|n| self.subscription(site(*n), &(self.url)(*n)));
         format!(
             "INSERT INTO sites (site_uuid, domain, created_at) VALUES {};
              INSERT INTO subscriptions (site_uuid, id, partner_id, url, secret, created_at, updated_at) VALUES {};",
@@ -52,8 +52,8 @@ impl Crowd<'_> {
         )
     }
 
-    fn subscription(&self, site: SiteId) -> String {
-        let (partner, now, url) = (self.cast.partner, self.now, self.url);
+    fn subscription(&self, site: SiteId, url: &str) -> String {
+        let (partner, now) = (self.cast.partner, self.now);
         let secret = self.keys.seal(SECRET.as_bytes(), &secret_context(partner, site), &OsEntropy);
         let id = SubscriptionId::random(&OsEntropy);
         let [site, id, partner] = [site.as_bytes(), id.as_bytes(), partner.as_bytes()].map(|id| self.id(id));

@@ -15,7 +15,7 @@ use crate::pace::{ONE_SITE, Pace};
 pub const AT_ONCE: usize = 64;
 
 /// How the partner asks meanwhile.
-const PACE: Pace = Pace { per_second: 200, duration: DURATION, first: 0, sites: ONE_SITE };
+const PACE: Pace = Pace { per_second: 200, duration: DURATION, first: 0, sites: ONE_SITE, uneven: false };
 const DURATION: Duration = Duration::from_secs(5);
 
 /// How long GET subscription takes at a calm pace.

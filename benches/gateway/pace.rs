@@ -29,6 +29,8 @@ pub struct Pace {
     pub first: usize,
     /// The numbers of the sites that take turns, if the letter has a place for them.
     pub sites: (usize, usize),
+    /// Whether requests are not equally far apart: so they do not always meet those of another pace at the same moment.
+    pub uneven: bool,
 }
 
 /// When a request was sent, and when its 2xx was there.
@@ -64,13 +66,20 @@ impl Pace {
         std::thread::spawn(move || {
             let begin = Instant::now();
             for number in 0..self.requests() {
-                let due = begin + Duration::from_secs(number as u64) / self.per_second;
+                let due = begin + self.beat(number).div_f64(f64::from(self.per_second));
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 // Whoever listened may have gone.
                 let _ = strike.send((number, due));
             }
         });
         strikes
+    }
+
+    /// When a request is due, in units of the mean distance between them.
+    fn beat(self, number: usize) -> Duration {
+        // Multiples of the golden ratio fall everywhere between two whole numbers, without a rhythm.
+        let late = if self.uneven { (number as f64 * 0.618_034).fract() } else { 0.0 };
+        Duration::from_secs_f64(number as f64 + late)
     }
 
     async fn run(self, letter: Letter, addresses: &[String]) -> Vec<Exchange> {

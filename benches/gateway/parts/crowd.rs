@@ -57,7 +57,7 @@ pub async fn measure(rounds: &Rounds, report: &mut Report) {
 /// Per second; CPU seconds per 1,000.
 async fn created_and_delivered(setup: Setup, sites: usize) -> [f64; 2] {
     let (cast, mut receiver) = (Cast::new(setup.engine()).await, Receiver::start().await);
-    crowd::add(&cast, 0..sites, &receiver.url());
+    crowd::add(&cast, 0..sites, &|_| receiver.url());
     let nodes = Nodes::start(&cast, setup).await;
     let create = Letter::creates_lead_on(&crowd::site_pattern(), &cast);
     let posts = Posts { create, sites, ..Posts::new(&cast, LEADS) };

@@ -77,7 +77,7 @@ async fn curve(setup: Setup) -> (f64, Curve) {
     let (memory, mut curve, mut first) = (nodes.memory(), Vec::new(), 0);
     for per_second in PACES {
         let duration = Duration::from_millis(if per_second <= CALM { 2000 } else { 1000 });
-        let pace = Pace { per_second, duration, first, sites: ONE_SITE };
+        let pace = Pace { per_second, duration, first, sites: ONE_SITE, uneven: false };
         first += pace.requests();
         let create = Letter::creates_lead(&scene.cast);
         let times = latency::at_pace(create, &nodes, &mut scene.receiver, pace).await;

@@ -27,8 +27,9 @@ const ALL: usize = 1_000_000;
 const SOME: usize = 1_000;
 
 /// What the others get, and what the neighbour gets meanwhile.
-const OTHERS: Pace = Pace { per_second: 500, duration: Duration::from_millis(2000), first: 0, sites: ONE_SITE };
-const ITS_OWN: Pace = Pace { per_second: 50, duration: Duration::from_millis(2000), first: 1_000_000, sites: ONE_SITE };
+const DURATION: Duration = Duration::from_millis(2000);
+const OTHERS: Pace = Pace { per_second: 500, duration: DURATION, first: 0, sites: ONE_SITE, uneven: false };
+const ITS_OWN: Pace = Pace { per_second: 50, duration: DURATION, first: 1_000_000, sites: ONE_SITE, uneven: true };
 
 const PROSE: &str = "500 leads per second go to one receiver, and 50 per second, of another site, to its neighbour. The neighbour is as \
                      good as the other; or it hangs (reads and never answers), fails (503 to everything), is slow (each answer takes \

@@ -94,7 +94,8 @@ impl Scene {
         let (mut unruly, mut first) = (Vec::new(), 0);
         for group in groups(crowd, many(full)) {
             let receiver = Receiver::start().await;
-            crowd::add(&cast, first..first + group.sites, &receiver.url());
+            // Else they would share the pace of one receiver, and be sent less.
+            crowd::add(&cast, first..first + group.sites, &|site| format!("{}{site}", receiver.url()));
             first += group.sites;
             if is_unruly {
                 receiver.behave(group.manner);
@@ -102,7 +103,7 @@ impl Scene {
             }
             unruly.push(receiver);
         }
-        crowd::add(&cast, first..crowd, &others.url());
+        crowd::add(&cast, first..crowd, &|_| others.url());
         cast.data.checkpoint();
         let nodes = Nodes::start(&cast, setup).await;
         if is_unruly {
@@ -115,9 +116,10 @@ impl Scene {
     /// Those of the others.
     async fn times(mut self) -> Percentiles {
         let create = Letter::creates_lead_on(&crowd::site_pattern(), &self.cast);
-        let pace = Pace { per_second: OTHERS, duration: DURATION, first: 0, sites: (self.first, self.crowd) };
+        let pace =
+            Pace { per_second: OTHERS, duration: DURATION, first: 0, sites: (self.first, self.crowd), uneven: false };
         let others = latency::at_pace(create.clone(), &self.nodes, &mut self.others, pace);
-        let pace = Pace { per_second: THEIR_OWN, first: 1_000_000, sites: (0, self.first), ..pace };
+        let pace = Pace { per_second: THEIR_OWN, first: 1_000_000, sites: (0, self.first), uneven: true, ..pace };
         let (times, _) = tokio::join!(others, pace.send(create, self.nodes.addresses()));
         times.since_sent
     }
