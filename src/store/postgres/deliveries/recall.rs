@@ -8,18 +8,22 @@ use crate::store::postgres::transaction::Tx;
 use crate::store::postgres::values::At;
 use crate::store::{Outstanding, Result, Signal};
 
-/// What is under a lease of these. There is no index of leases, which would cost each of them. What was written under one is due in
-/// the future. What was due before it was leased lies at the front of what is due: whoever leases takes the first that nobody has.
-/// So no more is looked at of a long backlog than all nodes together could hold.
+/// What is under a lease of these. There is no index of leases, which would cost each of them. What was due before it was leased
+/// lies at the front of what is due: whoever leases takes the first that nobody has. What was written under a lease is due when
+/// that ends, in less than a minute with the usual time-out, and so lies before most of what was put off. Of either no more is
+/// looked at than nine nodes could hold of one subscription, as nodes are set by default.
 const UNDER_LEASE: &str = "SELECT held.id, held.lease
      FROM unnest($1::UUID[]) AS recalled (id) CROSS JOIN LATERAL (
-         (SELECT id, lease, greatest(due_at, leased_until) AS until FROM deliveries
-          WHERE subscription_id = recalled.id AND due_at <= $2 ORDER BY due_at, seq LIMIT 10000)
+         SELECT id, lease FROM (
+             SELECT id, lease, greatest(due_at, leased_until) AS until FROM deliveries
+             WHERE subscription_id = recalled.id AND due_at <= $2 ORDER BY due_at, seq LIMIT 5000
+         ) due WHERE lease > '00000000-0000-0000-0000-000000000000' AND until > $2
          UNION ALL
-         (SELECT id, lease, greatest(due_at, leased_until) FROM deliveries
-          WHERE subscription_id = recalled.id AND due_at > $2)
-     ) held
-     WHERE held.lease > '00000000-0000-0000-0000-000000000000' AND held.until > $2";
+         SELECT id, lease FROM (
+             SELECT id, lease, greatest(due_at, leased_until) AS until FROM deliveries
+             WHERE subscription_id = recalled.id AND due_at > $2 ORDER BY due_at, seq LIMIT 5000
+         ) later WHERE lease > '00000000-0000-0000-0000-000000000000' AND until > $2
+     ) held";
 
 /// A lease is of one holder, so which of them a delivery is under needs no looking at.
 const STILL_UNDER_LEASE: &str = "SELECT id, lease FROM deliveries
