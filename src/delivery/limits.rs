@@ -11,11 +11,13 @@
 //! | further requests of a subscription that has not answered yet | more than seven eighths are free |
 //! | further requests of one that answers | more than two eighths are free |
 //! | the first request of any other | a place is free; the last eighth not if its host already holds one |
+//! | any to a host that is not known to answer | such ones together hold less than seven eighths |
 //!
 //! So a hanging subscription that nobody has heard of takes one place as soon as it gets crowded, a failing one takes a
 //! turn in a quarter, and one partner's host, with a hundred thousand subscriptions, leaves a quarter to the others, alive or
 //! dead: as much as further requests of its subscriptions would leave anyway, so that the bound costs it nothing where it answers.
-//! Should two such hosts share all of the places, an eighth is left all the same.
+//! Should two such hosts share all of the places, an eighth is left all the same; and should any number of hosts hang that nobody
+//! has heard of yet, as after a start, an eighth is left for those that answer.
 
 /// How a subscription's receiver does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +49,8 @@ pub struct Load {
     pub taken: usize,
     /// Of these, by failing subscriptions.
     pub failing: usize,
+    /// Of all, by requests to hosts that were not known to answer.
+    pub strangers: usize,
 }
 
 /// A subscription that claims a place.
@@ -58,6 +62,8 @@ pub struct Claim {
     pub own: usize,
     /// Places that all subscriptions with its host have.
     pub host: usize,
+    /// Whether its host is known to answer.
+    pub answers: bool,
 }
 
 /// So many deliveries of an answering subscription are held at most, as a multiple of its places: while the store commits the
@@ -72,6 +78,7 @@ impl Limits {
         let further = claim.own < self.per_subscription;
         free > 0
             && claim.host < self.per_host()
+            && (claim.answers || load.strangers < self.of_strangers())
             && match (claim.health, claim.own) {
                 (Health::Failing, 0) => first && load.failing < 2 * self.eighth(),
                 (Health::Failing, _) => false,
@@ -100,10 +107,11 @@ impl Limits {
     /// their hosts to have less under way (`blocked`): there may be as many in all as there are places. Then more are leased only
     /// `now_and_then`, to see who stands in line behind those who wait for the same hosts.
     pub fn newcomers(&self, load: Load, blocked: usize, now_and_then: bool) -> (usize, usize) {
-        let free = self.free(load);
+        // Some may be strangers.
+        let free = self.free(load).min(self.of_strangers().saturating_sub(load.strangers));
         let look = if now_and_then { self.places } else { 0 };
         if self.is_roomy(load) {
-            (free - 7 * self.eighth(), self.per_subscription)
+            (free.min(self.free(load) - 7 * self.eighth()), self.per_subscription)
         } else {
             (free.saturating_sub(blocked).max(if blocked > 0 { look } else { 0 }), 1)
         }
@@ -137,6 +145,11 @@ impl Limits {
             }
     }
 
+    /// Places that hosts which are not known to answer may have together.
+    fn of_strangers(&self) -> usize {
+        if self.places < 8 { self.places } else { self.places - self.eighth() }
+    }
+
     fn eighth(&self) -> usize {
         (self.places / 8).max(1)
     }
@@ -152,9 +165,10 @@ mod tests {
     fn hang(limits: Limits, load: &mut Load, health: Health, subscriptions: usize) -> Vec<usize> {
         let mut taken = vec![0; subscriptions];
         for own in &mut taken {
-            while limits.may_begin(*load, Claim { health, own: *own, host: *own }) {
+            while limits.may_begin(*load, Claim { health, own: *own, host: *own, answers: false }) {
                 *own += 1;
                 load.taken += 1;
+                load.strangers += 1;
                 load.failing += usize::from(health == Health::Failing);
             }
         }
@@ -174,12 +188,24 @@ mod tests {
             let mut load = Load::default();
             hang(LIMITS, &mut load, health, 300);
             for other in [Health::Unknown, Health::Answering] {
-                assert!(LIMITS.may_begin(load, Claim { health: other, own: 0, host: 0 }), "{other:?} after {health:?}");
+                let claim = Claim { health: other, own: 0, host: 0, answers: false };
+                assert!(LIMITS.may_begin(load, claim), "{other:?} after {health:?}");
             }
         }
         let mut load = Load::default();
         hang(LIMITS, &mut load, Health::Answering, 100);
-        assert!(LIMITS.may_begin(load, Claim { health: Health::Unknown, own: 0, host: 0 }));
+        assert!(LIMITS.may_begin(load, Claim { health: Health::Unknown, own: 0, host: 0, answers: true }));
+        load.strangers = 0;
+        assert!(LIMITS.may_begin(load, Claim { health: Health::Unknown, own: 0, host: 0, answers: false }));
+    }
+
+    #[test]
+    fn any_number_of_hanging_strangers_leave_an_eighth_to_those_that_answer() {
+        let mut load = Load::default();
+        assert_eq!(hang(LIMITS, &mut load, Health::Unknown, 1000).iter().sum::<usize>(), 448);
+        assert_eq!(LIMITS.newcomers(load, 0, false).0, 0, "what could not begin is not leased");
+        let claim = |answers| Claim { health: Health::Unknown, own: 0, host: 0, answers };
+        assert!(LIMITS.may_begin(load, claim(true)) && !LIMITS.may_begin(load, claim(false)));
     }
 
     #[test]
@@ -190,29 +216,32 @@ mod tests {
 
     #[test]
     fn the_last_eighth_is_not_for_a_host_that_holds_one() {
-        let load = Load { taken: 448, failing: 0 };
-        let claim = |host| Claim { health: Health::Unknown, own: 0, host };
+        let load = Load { taken: 448, ..Load::default() };
+        let claim = |host| Claim { health: Health::Unknown, own: 0, host, answers: true };
         assert!(!LIMITS.may_begin(load, claim(64)));
         assert!(LIMITS.may_begin(load, claim(63)));
-        assert!(LIMITS.may_begin(Load { taken: 447, failing: 0 }, claim(383)));
+        assert!(LIMITS.may_begin(Load { taken: 447, ..Load::default() }, claim(383)));
     }
 
     #[test]
     fn a_host_has_at_most_three_quarters_of_the_places_whoever_claims_them() {
-        let load = Load { taken: 384, failing: 0 };
+        let load = Load { taken: 384, ..Load::default() };
         for (health, own) in [Health::Unknown, Health::Answering, Health::Failing].map(|health| (health, 0)) {
-            assert!(LIMITS.may_begin(load, Claim { health, own, host: 383 }));
-            assert!(!LIMITS.may_begin(load, Claim { health, own, host: 384 }));
+            assert!(LIMITS.may_begin(load, Claim { health, own, host: 383, answers: true }));
+            assert!(!LIMITS.may_begin(load, Claim { health, own, host: 384, answers: true }));
         }
         let further = |taken, host| {
-            LIMITS.may_begin(Load { taken, failing: 0 }, Claim { health: Health::Answering, own: 1, host })
+            LIMITS.may_begin(
+                Load { taken, ..Load::default() },
+                Claim { health: Health::Answering, own: 1, host, answers: true },
+            )
         };
         assert!(further(383, 383) && !further(383, 384));
     }
 
     #[test]
     fn what_waits_for_a_crowded_host_is_not_leased_without_end() {
-        let load = Load { taken: 384, failing: 0 };
+        let load = Load { taken: 384, ..Load::default() };
         assert_eq!(LIMITS.newcomers(load, 0, false), (128, 1));
         assert_eq!(LIMITS.newcomers(load, 100, false), (28, 1));
         assert_eq!(LIMITS.newcomers(load, 300, false), (0, 1));
@@ -230,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_leased_can_begin() {
         for taken in 0..=512 {
-            let load = Load { taken, failing: 0 };
+            let load = Load { taken, ..Load::default() };
             let (all, each) = LIMITS.newcomers(load, 0, true);
             assert!(all <= LIMITS.free(load));
             assert_eq!(each, if taken < 64 { 16 } else { 1 });
@@ -239,6 +268,6 @@ mod tests {
             }
         }
         assert_eq!(LIMITS.may_hold(Load::default(), Health::Answering, 1000), 16 * AHEAD);
-        assert_eq!(LIMITS.may_hold(Load { taken: 200, failing: 128 }, Health::Failing, 1000), 0);
+        assert_eq!(LIMITS.may_hold(Load { taken: 200, failing: 128, strangers: 0 }, Health::Failing, 1000), 0);
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Flight {
     pub(super) number: u64,
     /// Bytes of its body.
     pub(super) bytes: usize,
+    /// Whether its host was known to answer when it began.
+    pub(super) host_answers: bool,
     pub(super) abort: AbortHandle,
     pub(super) recalled: bool,
 }
@@ -71,6 +73,7 @@ impl Entry {
             promised: self.promised.len(),
             under_way: self.under_way.len(),
             failing_under_way: fails * self.under_way.len(),
+            strangers: self.under_way.iter().filter(|flight| !flight.host_answers).count(),
             failing: fails,
             holding: usize::from(self.held() > 0),
         }

@@ -325,7 +325,7 @@ impl Board {
             if recalled {
                 outcome.verdict = after_recall(outcome.verdict, now);
             } else {
-                self.learn(seat.subscription, outcome.verdict);
+                self.learn(seat, outcome.verdict);
                 self.adapt(seat, &before, sign, now);
             }
             self.send(Job::Record(outcome));

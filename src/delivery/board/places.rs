@@ -85,7 +85,8 @@ impl Board {
         }
         let host = host(entry.ready.front()?);
         let own = entry.under_way.len();
-        let claim = Claim { health: entry.health, own, host: self.hosts.taken(host) };
+        let answers = self.hosts.answers(host);
+        let claim = Claim { health: entry.health, own, host: self.hosts.taken(host), answers };
         if !self.open || !self.limits.may_begin(load, claim) {
             return None;
         }
@@ -106,7 +107,13 @@ impl Board {
         let delivery = self.change(id, |entry| {
             let delivery = entry.ready.pop_front()?;
             entry.pace.began(now);
-            entry.under_way.push(Flight { number, bytes: delivery.body.len(), abort, recalled: false });
+            entry.under_way.push(Flight {
+                number,
+                bytes: delivery.body.len(),
+                host_answers: answers,
+                abort,
+                recalled: false,
+            });
             Some(delivery)
         })??;
         let host = self.hosts.take(self::host(&delivery));
@@ -157,12 +164,14 @@ impl Board {
     }
 
     /// What a verdict says about the receiver.
-    pub(super) fn learn(&mut self, id: SubscriptionId, verdict: Verdict) {
+    pub(super) fn learn(&mut self, seat: &Seat, verdict: Verdict) {
+        let id = seat.subscription;
         let health = match verdict {
             Verdict::Delivered | Verdict::Refused => Health::Answering,
             Verdict::Retry(_) | Verdict::Failed | Verdict::Pause => Health::Failing,
             Verdict::Release => return,
         };
+        self.hosts.heard(&seat.host, health == Health::Answering);
         self.change(id, |entry| entry.health = health);
         self.line_up(id);
         if verdict == Verdict::Pause {
@@ -191,7 +200,7 @@ impl Board {
 
     /// How the places are taken.
     pub(super) fn load(&self) -> Load {
-        Load { taken: self.sums.under_way, failing: self.sums.failing_under_way }
+        Load { taken: self.sums.under_way, failing: self.sums.failing_under_way, strangers: self.sums.strangers }
     }
 
     pub(super) fn put_back(&mut self, id: SubscriptionId) {

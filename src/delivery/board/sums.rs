@@ -17,6 +17,8 @@ pub(super) struct Sums {
     pub(super) under_way: usize,
     /// Of these, those of subscriptions that fail.
     pub(super) failing_under_way: usize,
+    /// Of all under way, those to hosts that were not known to answer.
+    pub(super) strangers: usize,
     /// Subscriptions that fail.
     pub(super) failing: usize,
     /// Subscriptions that hold anything.
@@ -40,6 +42,7 @@ impl AddAssign for Sums {
         self.promised += other.promised;
         self.under_way += other.under_way;
         self.failing_under_way += other.failing_under_way;
+        self.strangers += other.strangers;
         self.failing += other.failing;
         self.holding += other.holding;
     }
@@ -53,6 +56,7 @@ impl SubAssign for Sums {
         self.promised -= other.promised;
         self.under_way -= other.under_way;
         self.failing_under_way -= other.failing_under_way;
+        self.strangers -= other.strangers;
         self.failing -= other.failing;
         self.holding -= other.holding;
     }

@@ -595,3 +595,32 @@ fn what_would_only_wait_for_a_crowded_host_is_put_back() {
     assert_eq!(recorded(&mut jobs), [(15, Verdict::Release)]);
     assert_eq!(board.held_back(later).hosts, HashSet::from(["receiver.example".to_owned()]));
 }
+
+/// A delivery of the subscription with this number, to a host of its own.
+fn to_its_host(number: u8) -> Leased {
+    let url = format!("http://host-{number}.example/").parse().unwrap();
+    Leased { url, ..leased(number, subscription(number)) }
+}
+
+#[test]
+fn those_that_answer_have_places_left_however_many_hang_that_nobody_had_heard_of() {
+    let (mut board, _jobs) = board(64);
+    let request = plan(&mut board);
+    let start = board.accept(batch(vec![to_its_host(1)]), &request).starts.remove(0);
+    board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
+
+    let request = plan(&mut board);
+    let hanging = board.accept(batch((2..=80).map(to_its_host).collect()), &request).starts;
+    assert_eq!(hanging.len(), 56, "an eighth is left");
+    let begins = |board: &mut Board, number| {
+        let promise = board.promise(subscription(number), 0, now()).expect("there are places");
+        board.keep(promise, to_its_host(number), now()).is_some()
+    };
+    assert!(begins(&mut board, 1));
+    assert!(!begins(&mut board, 81));
+
+    // One that has failed is not known to answer any more.
+    let first = hanging.first().unwrap();
+    board.settle(&first.seat, Some(outcome(first, Verdict::Retry(Timestamp::MAX))), now());
+    assert!(!board.hosts.answers("host-2.example") && board.hosts.answers("host-1.example"));
+}
