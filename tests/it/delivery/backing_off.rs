@@ -9,12 +9,14 @@ use leadgate::model::time::after;
 
 use super::world::{Subscriber, World};
 use crate::harness::on_every_engine;
-use crate::harness::receiver::{Receiver, Reply};
+use crate::harness::receiver::{Arrival, Receiver, Reply};
 
 on_every_engine!(
     a_receiver_that_refuses_is_sent_the_next_when_its_pace_allows_it,
     a_receiver_that_fails_each_time_is_tried_less_often_and_its_backlog_is_still_due_when_it_comes_back,
     a_put_forgets_the_pace_of_the_old_receiver,
+    many_subscriptions_with_one_url_that_fails_are_tried_with_one_request_at_a_time,
+    one_subscription_that_fails_alone_holds_up_none_that_share_its_url,
 );
 
 async fn leads(world: &World, subscriber: Subscriber, count: usize) {
@@ -83,6 +85,58 @@ async fn a_receiver_that_fails_each_time_is_tried_less_often_and_its_backlog_is_
     receiver.assert_quiet();
     let mut waiting = world.log(subscriber).await.into_iter().filter(|delivery| delivery.state == State::Waiting);
     assert!(waiting.all(|delivery| delivery.attempts == 1), "the others wait for their retries");
+}
+
+/// Sites with subscriptions of one partner that all lead to one URL, with a lead each under way.
+async fn sharing(world: &World, receiver: &mut Receiver, count: usize) -> (Vec<Subscriber>, Vec<Arrival>) {
+    let (mut subscribers, mut held) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        subscribers.push(world.subscriber(&receiver.url("/")).await);
+    }
+    for subscriber in &subscribers {
+        world.lead(*subscriber).await;
+        held.push(receiver.next().await);
+    }
+    (subscribers, held)
+}
+
+async fn many_subscriptions_with_one_url_that_fails_are_tried_with_one_request_at_a_time() {
+    let (world, mut receiver) = (World::start().await, Receiver::start().await);
+    let (subscribers, held) = sharing(&world, &mut receiver, 20).await;
+    held.into_iter().for_each(|arrival| arrival.answer(Reply::status(500)));
+    world.until("all have failed", |counts| counts.retried == 20 && counts.in_flight == 0).await;
+    for subscriber in &subscribers {
+        world.lead(*subscriber).await;
+    }
+    for failed in 21..=26 {
+        let arrival = receiver.next().await;
+        world.until("one is under way", |counts| counts.in_flight == 1).await;
+        receiver.assert_quiet();
+        arrival.answer(Reply::status(500));
+        world.until("it failed", |counts| counts.retried == failed).await;
+    }
+    // It comes back: those that were not tried yet.
+    for delivered in 1..=14 {
+        pass_and_answer(&world, &mut receiver, Reply::status(200)).await;
+        world.until("it is delivered", |counts| counts.delivered == delivered).await;
+    }
+}
+
+async fn one_subscription_that_fails_alone_holds_up_none_that_share_its_url() {
+    let (world, mut receiver) = (World::start().await, Receiver::start().await);
+    let (subscribers, mut held) = sharing(&world, &mut receiver, 20).await;
+    held.remove(0).answer(Reply::with(429, &[("Retry-After", "50")], ""));
+    world.until("it is put off", |counts| counts.retried == 1).await;
+    held.into_iter().for_each(|arrival| arrival.answer(Reply::status(200)));
+    world.until("the others have theirs", |counts| counts.delivered == 19).await;
+    leads(&world, subscribers[0], 3).await;
+    receiver.assert_quiet();
+    let mut held = Vec::new();
+    for subscriber in &subscribers[1..] {
+        world.lead(*subscriber).await;
+        held.push(receiver.next().await);
+    }
+    world.until("all of them at once", |counts| counts.in_flight == 19).await;
 }
 
 async fn a_put_forgets_the_pace_of_the_old_receiver() {
