@@ -61,6 +61,8 @@ pub(super) struct Board {
     sums: Sums,
     /// Bytes of all bodies that are held, or for which room is promised.
     bytes: usize,
+    /// Bytes of a body on average, among those that were leased last.
+    usual_bytes: usize,
     /// Bytes for which the store was last asked, until it answers.
     asked: usize,
     /// How much it was asked for that goes to shared receivers, for subscriptions that fail and for others.
@@ -141,6 +143,7 @@ impl Board {
             hosts: Hosts::default(),
             sums: Sums::default(),
             bytes: 0,
+            usual_bytes: 0,
             asked: 0,
             asked_for: HashMap::new(),
             to_be_asked: Vec::new(),
@@ -206,6 +209,8 @@ impl Board {
         // The other half is for what is promised room meanwhile.
         let memory = (self.limits.memory - self.bytes).div_ceil(2);
         self.asked = memory;
+        // The store takes hold of so many before it sees how large they are.
+        let limit = limit.min(2 * (memory / self.usual_bytes.max(1)) + 1);
         Some(LeaseRequest {
             now,
             lease,
@@ -270,6 +275,8 @@ impl Board {
         self.forget_asked();
         self.more = batch.cut_short || batch.deliveries.len() >= asked.limit;
         let held = self.bytes;
+        let leased: usize = batch.deliveries.iter().map(|delivery| delivery.body.len()).sum();
+        self.usual_bytes = leased.checked_div(batch.deliveries.len()).unwrap_or(self.usual_bytes);
         let mut room = asked.busy.clone();
         for delivery in std::mem::take(&mut batch.deliveries) {
             let id = delivery.subscription;

@@ -483,6 +483,19 @@ fn no_more_bytes_are_held_than_there_is_memory_for() {
 }
 
 #[test]
+fn no_more_large_ones_are_asked_for_than_there_may_be_memory_for() {
+    let (mut board, _jobs) = board(64);
+    let request = plan(&mut board);
+    let start = board.accept(batch(vec![born(1, MEMORY / 5)]), &request).starts.remove(0);
+    let request = plan(&mut board);
+    assert_eq!((request.memory, request.limit), (MEMORY * 2 / 5, 5), "twice as many, since they may be smaller");
+
+    board.accept(batch(vec![born(2, 1)]), &request);
+    board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
+    assert!(plan(&mut board).limit > 5, "they were");
+}
+
+#[test]
 fn a_lease_and_what_is_promised_meanwhile_share_the_memory() {
     let (mut board, _jobs) = board(64);
     let request = plan(&mut board);
