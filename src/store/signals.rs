@@ -15,6 +15,8 @@ use crate::model::{LeaseToken, SubscriptionId};
 pub enum Signal {
     /// Deliveries are due that were not before.
     Work,
+    /// The same, but this process has no space for them: it comes for them by itself, and another process may have some.
+    WorkForOthers,
     /// The subscription was removed, or has another URL or secret: what is held in memory for it is out of date.
     Recalled(SubscriptionId),
 }

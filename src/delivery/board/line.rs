@@ -139,6 +139,12 @@ impl Board {
         self.receiver_of(id).is_some_and(|key| self.receivers.get(key).is_shared())
     }
 
+    /// Whether a subscription's receiver has others as well, and takes nothing more now.
+    pub(super) fn shares_closed_receiver(&self, id: SubscriptionId) -> bool {
+        let receiver = self.receiver_of(id).map(|key| self.receivers.get(key));
+        receiver.is_some_and(|receiver| receiver.is_shared() && receiver.is_closed)
+    }
+
     /// Whether any of these that were passed over could be leased something now.
     pub(super) fn has_room_for_any(&mut self, passed_over: &[SubscriptionId], now: Timestamp) -> bool {
         let (shared, others): (Vec<&SubscriptionId>, Vec<_>) =

@@ -30,10 +30,13 @@ impl Board {
     /// without a signal: by what follows from the end of an attempt, or of a pause.
     pub fn space_for(&mut self, id: SubscriptionId, now: Timestamp) -> Space {
         let has_room = self.has_room(&id, now);
+        let is_closed = self.shares_closed_receiver(id);
         let Some(entry) = self.entries.get_mut(&id).filter(|_| self.open) else { return Space::For(1) };
         let space = match entry.health {
-            Health::Failing if entry.held_until.is_some() || !entry.under_way.is_empty() => Space::Down,
-            Health::Unknown | Health::Answering if !has_room && !entry.under_way.is_empty() => Space::Full,
+            Health::Failing if is_closed || entry.held_until.is_some() || !entry.under_way.is_empty() => Space::Down,
+            Health::Unknown | Health::Answering if is_closed || (!has_room && !entry.under_way.is_empty()) => {
+                Space::Full
+            }
             _ => return Space::For(1),
         };
         (entry.more, entry.expects) = (true, true);

@@ -80,10 +80,10 @@ impl News {
 
     /// Tells this process what was committed, and has the other nodes told.
     pub(super) fn tell(&self, signals: &[Signal]) {
-        for signal in signals {
+        for signal in signals.iter().filter(|signal| **signal != Signal::WorkForOthers) {
             self.send(*signal);
         }
-        if signals.contains(&Signal::Work) {
+        if signals.iter().any(|signal| matches!(signal, Signal::Work | Signal::WorkForOthers)) {
             self.work.fetch_add(1, Ordering::Release);
             self.wake.notify_one();
         }

@@ -50,10 +50,12 @@ async fn a_courier_that_has_no_space_need_not_be_told_of_what_waits(f: &Fixture)
     f.heard();
     f.lead(&site, "a@b.com").await;
     assert_eq!(f.heard(), [Signal::Work]);
-    courier.have_space(Space::Down);
-    f.lead(&site, "b@b.com").await;
-    assert_eq!(f.heard(), []);
-    assert_eq!(f.lease().await.len(), 2);
+    for (space, email) in [(Space::Down, "b@b.com"), (Space::Full, "c@b.com")] {
+        courier.have_space(space);
+        f.lead(&site, email).await;
+        assert_eq!(f.heard(), [], "{space:?}");
+    }
+    assert_eq!(f.lease().await.len(), 3);
 }
 
 async fn what_there_is_room_for_is_handed_over_as_if_it_had_been_leased(f: &Fixture) {

@@ -31,6 +31,5 @@ mod secrets;
 mod sequences;
 mod sessions;
 mod sqlite_files;
-mod sqlite_line;
 mod subscriptions;
 mod throttle;

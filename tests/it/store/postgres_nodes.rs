@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use leadgate::model::delivery::{LeaseRequest, Leased, State, Verdict};
+use leadgate::model::delivery::{LeaseRequest, Leased, Space, State, Verdict};
 use leadgate::model::lead::{Effect, Idempotency, LeadCommand};
 use leadgate::model::oauth::GrantRefused;
 use leadgate::model::{LeadId, SubscriptionId, Timestamp, time};
@@ -12,6 +12,7 @@ use leadgate::store::{self, DatabaseUrl, Found, OpenError, Purpose, Signal, Stor
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::courier::TestCourier;
 use super::fixture::Fixture;
 use crate::harness::postgres::Database;
 use crate::harness::soon;
@@ -275,8 +276,16 @@ async fn news_reach_the_other_nodes() {
     nodes.one.store.remove_subscription(partners[0].id, site.id, nodes.one.now()).await.unwrap();
     assert_eq!(soon("a recall is heard", ear.recv()).await, Some(Signal::Recalled(subscriptions[0])));
 
-    // A command tells before it ends.
+    // Where one has its hands full, others may not.
     nodes.one.subscribe(&partners[0], &site).await;
+    let courier = TestCourier::of(&*nodes.one.store);
+    courier.have_space(Space::Full);
+    nodes.one.heard();
+    nodes.one.lead(&site, "b@c.com").await;
+    assert_eq!(nodes.one.heard(), []);
+    assert_eq!(soon("work is heard", ear.recv()).await, Some(Signal::Work));
+
+    // A command tells before it ends.
     let command = Fixture::new(store::open(&nodes.database.url(), Purpose::Command).await.unwrap(), Box::new(()));
     let command = command.seeded(3);
     command.lead(&site, "c@d.com").await;

@@ -65,6 +65,18 @@ fn those_who_share_a_receiver_are_not_listed_but_asked_when_they_are_met() {
 }
 
 #[test]
+fn while_their_receiver_takes_no_more_nobody_is_told_of_what_falls_due() {
+    let (mut board, starts, _jobs) = sharing(8);
+    let under_way = fail_all(&mut board, starts).remove(0);
+    let others = (1..=8).map(subscription).filter(|id| *id != under_way.delivery.subscription);
+    for id in others.collect::<Vec<_>>() {
+        assert_eq!(board.space_for(id, now()), Space::Down);
+    }
+    let next = board.settle(&under_way.seat, Some(outcome(&under_way, Verdict::Delivered)), now());
+    assert!(!next.starts.is_empty(), "those that are ready go on");
+}
+
+#[test]
 fn when_little_is_left_more_is_leased() {
     let (mut board, mut starts, _jobs) = sharing(4);
     let last = starts.pop().unwrap();

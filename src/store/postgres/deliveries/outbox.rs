@@ -99,8 +99,10 @@ pub(in crate::store::postgres) struct Outbox {
     deliveries: Vec<New>,
     /// Subscriptions of which something falls due sooner than they would be looked at.
     looks: HashMap<SubscriptionId, Look>,
-    /// Whether anything is due.
+    /// Whether anything is due that this process has space for …
     due: bool,
+    /// … or that only others may have space for.
+    due_for_others: bool,
     merges: Merges,
 }
 
@@ -145,8 +147,14 @@ impl Outbox {
                 Some(_) if receiver.free => tx.room(subscription, message.body.len()),
                 _ => None,
             };
-            // Where there is no space, another node may have some; unless it fails, whoever sends.
-            self.due |= due.is_some() && room.is_none() && tx.space_for(subscription) != Space::Down;
+            if due.is_some() && room.is_none() {
+                // Unless it fails, whoever sends.
+                match tx.space_for(subscription) {
+                    Space::For(_) => self.due = true,
+                    Space::Full => self.due_for_others = true,
+                    Space::Down => {}
+                }
+            }
             let due = room.as_ref().map(|room| room.until()).or(due);
             // Nobody puts it off for long while the site is shared: what was read holds.
             if let Some(due) = due.filter(|due| receiver.next_due.is_none_or(|next_due| next_due > At(*due))) {
@@ -203,6 +211,9 @@ impl New {
 pub(in crate::store::postgres) async fn send(tx: &Tx, outbox: Outbox) -> Result<()> {
     if outbox.due || outbox.merges.due {
         tx.signal(Signal::Work);
+    }
+    if outbox.due_for_others {
+        tx.signal(Signal::WorkForOthers);
     }
     let looks: Vec<_> = outbox.looks.values().copied().collect();
     let (sent, noted, merged) = tokio::join!(
