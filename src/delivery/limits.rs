@@ -107,7 +107,7 @@ impl Limits {
     /// their hosts to have less under way (`blocked`): there may be as many in all as there are places. Then more are leased only
     /// `now_and_then`, to see who stands in line behind those who wait for the same hosts.
     pub fn newcomers(&self, load: Load, blocked: usize, now_and_then: bool) -> (usize, usize) {
-        // Some may be strangers.
+        // All of them may be strangers: that shows only when they are read. So the eighth that is kept is for what is new or held.
         let free = self.free(load).min(self.of_strangers().saturating_sub(load.strangers));
         let look = if now_and_then { self.places } else { 0 };
         if self.is_roomy(load) {

@@ -191,7 +191,7 @@ pub enum Space {
     For(usize),
     /// None: the driver sends it as much as it may. Another driver may have room.
     Full,
-    /// None: its receiver fails, whoever sends.
+    /// None: its receiver fails or takes no more, whoever sends.
     Down,
 }
 

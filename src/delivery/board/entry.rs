@@ -30,10 +30,15 @@ pub(super) struct Entry {
     pub(super) queued: bool,
     /// Whether the store may have more of it.
     pub(super) more: bool,
-    /// Whether something fell due since the store was last asked, of which it did not tell us: see [`super::Board::space_for`].
+    /// Whether it was said since the store was last asked that there is no space for it: see [`super::Board::space_for`] and
+    /// [`super::Board::space_of_unlisted`].
     pub(super) expects: bool,
     /// That the store passed it over: its number among those who wait to be called.
     pub(super) passed_over: Option<u64>,
+    /// Whether it is called as soon as it has room; else it waits for its receiver, or for the end of its pause.
+    pub(super) is_called: bool,
+    /// From when on a refusal of it counts for all that share its receiver.
+    pub(super) refusals_count: Option<Timestamp>,
 }
 
 pub(super) struct Flight {
@@ -66,10 +71,12 @@ impl Entry {
     /// What it adds to the sums.
     pub(super) fn sums(&self) -> Sums {
         let fails = usize::from(self.fails());
+        let held_back = if self.held_until.is_some() { self.ready.len() } else { 0 };
         Sums {
             ready: self.ready.len(),
-            held_back: usize::from(self.held_until.is_some()) * self.ready.len(),
             failing_ready: fails * self.ready.len(),
+            failing_held_back: fails * held_back,
+            held_back: (1 - fails) * held_back,
             promised: self.promised.len(),
             under_way: self.under_way.len(),
             failing_under_way: fails * self.under_way.len(),
@@ -87,7 +94,7 @@ impl Entry {
     /// Whether it has to be looked at for each lease. There may be any number of receivers that are dead, or were and left a
     /// pace behind, and most of them hold nothing at any time: these sleep.
     pub(super) fn is_awake(&self) -> bool {
-        self.held() > 0 || (!self.fails() && (self.waits() || self.held_until.is_some()))
+        self.held() > 0 || (!self.fails() && (self.more || self.is_called || self.held_until.is_some()))
     }
 
     /// Whether forgetting it loses nothing but its pace.

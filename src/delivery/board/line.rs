@@ -5,10 +5,12 @@ use std::collections::HashSet;
 
 use super::entry::Entry;
 use super::paced::Before;
-use super::receivers::{Key, sign_for_all};
+use super::receivers::{COUNTS_ONCE_IN, Key, Seen, sign_for_all};
 use super::{Board, Next};
-use crate::delivery::pace::{Ended, Turn};
+use crate::delivery::outcome::Sign;
+use crate::delivery::pace::{Ended, LAPSE, Turn};
 use crate::model::delivery::Leased;
+use crate::model::time::after;
 use crate::model::{SubscriptionId, Timestamp};
 
 impl Board {
@@ -67,10 +69,25 @@ impl Board {
     }
 
     /// What the end of an attempt says about a receiver that several subscriptions lead to.
-    pub(super) fn adapt_receiver(&mut self, key: Key, ended: Ended, before: &Before, now: Timestamp) {
+    pub(super) fn adapt_receiver(&mut self, id: SubscriptionId, ended: Ended, before: &Before, now: Timestamp) {
+        let Some(key) = self.receiver_of(id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         let receiver = self.receivers.of(key);
         if receiver.is_shared() {
-            let sign = sign_for_all(ended.sign, before.failing, receiver.sums.failing);
+            let counts = entry.refusals_count.is_none_or(|from| from <= now);
+            let failing = receiver.sums.failing;
+            let sign = sign_for_all(ended.sign, Seen { failed_before: before.failing, counts, failing });
+            match (ended.sign, sign) {
+                (_, Sign::Refused(_)) => {
+                    entry.refusals_count = Some(after(now, COUNTS_ONCE_IN));
+                    receiver.blame(id);
+                }
+                (Sign::Refused(_), _) if !counts && receiver.is_well() => {
+                    entry.refusals_count = Some(after(now, LAPSE));
+                    receiver.acquit(id, &self.limits, now);
+                }
+                _ => {}
+            }
             receiver.count(sign);
             let most = receiver.most(&self.limits);
             receiver.pace.ended(Ended { under_way: before.to_receiver, sign, ..ended }, most, now);
@@ -80,11 +97,9 @@ impl Board {
     /// Begins what waits in line for a receiver, one of each subscription at a time, as far as the receiver takes it; and has
     /// more leased for it if it is time to.
     pub(super) fn serve(&mut self, key: Key, now: Timestamp, next: &mut Next) {
-        let receiver = self.receivers.of(key);
-        let pause = receiver.pace.pause(now).filter(|_| receiver.is_shared());
-        receiver.is_closed = pause.is_some();
-        if pause.is_some() {
-            return self.hold_receiver(key, pause);
+        self.receivers.of(key).is_closed = false;
+        if self.pauses(key, now) {
+            return;
         }
         while let Some(id) = self.first_in_line(key, now) {
             let start = self.begin(id, now);
@@ -179,6 +194,17 @@ impl Board {
         false
     }
 
+    /// Whether a shared receiver pauses; then it goes on by itself.
+    fn pauses(&mut self, key: Key, now: Timestamp) -> bool {
+        let receiver = self.receivers.of(key);
+        let pause = receiver.pace.pause(now).filter(|_| receiver.is_shared());
+        if pause.is_some() {
+            receiver.is_closed = true;
+            self.hold_receiver(key, pause);
+        }
+        pause.is_some()
+    }
+
     fn wait_in_line(&mut self, id: SubscriptionId, key: Key) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if !std::mem::replace(&mut entry.in_line, true) {
@@ -209,13 +235,16 @@ impl Board {
             }
             self.stand_in_turn(id);
         }
-        passed_over.all().for_each(|id| self.line_up(id));
+        passed_over.all().for_each(|id| self.call(id));
     }
 
     /// Has as many of those called that were passed over as there is room for, if little is held. Returns whether the store should
     /// be asked.
     pub(super) fn call_for(&mut self, key: Key, now: Timestamp) -> bool {
         let mut lease = false;
+        if self.pauses(key, now) {
+            return false;
+        }
         for failing in [false, true] {
             let room = self.room_for_receiver(key, failing, now).min(self.ahead().max(1));
             let receiver = self.receivers.of(key);
@@ -223,8 +252,13 @@ impl Board {
                 continue;
             }
             let called = receiver.passed_over.take(room, failing);
-            lease |= std::mem::take(&mut receiver.more) || !called.is_empty();
-            called.iter().for_each(|id| self.call(*id));
+            let more = std::mem::take(&mut receiver.more);
+            // One that is full by itself is called at the end of one of its own.
+            let has_room = |id: &SubscriptionId| {
+                self.entries.get(id).is_none_or(|entry| self.may_hold(entry, 0, now) > entry.held())
+            };
+            lease |= more || called.iter().any(has_room);
+            called.into_iter().for_each(|id| self.call(id));
         }
         lease
     }
@@ -233,7 +267,8 @@ impl Board {
     pub(super) fn room_for_receiver(&self, key: Key, failing: bool, now: Timestamp) -> usize {
         let receiver = self.receivers.get(key);
         let (under_way, most) = (receiver.sums.under_way, receiver.most(&self.limits));
-        let soon = receiver.pace.may_hold(self.soon(), under_way, most, now);
+        // One that fails every time has not shown how soon that is.
+        let soon = if most == 1 { 1 } else { receiver.pace.may_hold(self.soon(), under_way, most, now) };
         let asked = self.asked_for.get(&(key, failing)).copied().unwrap_or_default();
         under_way.saturating_add(soon).saturating_sub(receiver.sums.in_front_of(failing) + asked)
     }

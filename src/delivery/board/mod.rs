@@ -205,7 +205,7 @@ impl Board {
             self.more = true;
             return None;
         }
-        let again = self.call_again(&busy);
+        let again = self.call_again(&busy, now);
         // The other half is for what is promised room meanwhile.
         let memory = (self.limits.memory - self.bytes).div_ceil(2);
         self.asked = memory;
@@ -251,11 +251,18 @@ impl Board {
     /// others. `None` if nothing is known of it.
     pub fn space_of_unlisted(&mut self, id: SubscriptionId, now: Timestamp) -> Option<Space> {
         let entry = self.entries.get(&id)?;
-        let is_down = entry.fails();
+        // Nor would another node's requests fare better, where the receiver takes no more.
+        let is_down = entry.fails() || self.share_of_receiver(entry, now) == 0;
         let ahead = if self.shares_receiver(id) { self.ahead_for_shared } else { 0 };
         let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
         self.ahead_for_shared -= ahead.min(room);
         self.ask_for(id, room);
+        if room == 0
+            && !is_down
+            && let Some(entry) = self.entries.get_mut(&id)
+        {
+            entry.expects = true;
+        }
         Some(match room {
             0 if is_down => Space::Down,
             0 => Space::Full,
@@ -345,8 +352,9 @@ impl Board {
         // A few others are tried at once; the driver's next round tries all.
         next.starts.extend(self.begin_in_turn(now, 4));
         let entry = self.entries.get(&seat.subscription);
-        let low = entry.is_some_and(|entry| entry.more && self.runs_low(entry, now))
-            && !self.shares_receiver(seat.subscription);
+        let shares = self.shares_receiver(seat.subscription);
+        let waits = |entry: &Entry| if shares { entry.is_called || entry.expects } else { entry.more };
+        let low = entry.is_some_and(|entry| waits(entry) && self.runs_low(entry, now));
         // A turn of the failing ones is free, and only the store may know who waits for it: others, if there was none, or this
         // one. If it pauses, it asks at the end of that.
         let turn = entry.is_some_and(|entry| entry.fails() && (all_turns_were_taken || entry.held_until.is_none()));

@@ -154,11 +154,9 @@ impl Board {
         let Some(entry) = self.entries.get_mut(&seat.subscription) else { return };
         let ended = Ended { number: seat.number, latest, under_way: before.under_way, sign };
         entry.pace.ended(ended, most, now);
-        let (pause, receiver) = (entry.pace.pause(now), entry.receiver);
+        let pause = entry.pace.pause(now);
         self.hold(seat.subscription, pause);
-        if let Some(key) = receiver {
-            self.adapt_receiver(key, ended, before, now);
-        }
+        self.adapt_receiver(seat.subscription, ended, before, now);
     }
 
     /// How things stand before a place is given back.

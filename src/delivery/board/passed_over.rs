@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::Board;
 use super::receivers::Key;
 use crate::delivery::limits::Health;
-use crate::model::SubscriptionId;
+use crate::model::{SubscriptionId, Timestamp};
 
 /// Who waits to be called, by number: whoever waits longest is in front.
 #[derive(Default)]
@@ -49,8 +49,13 @@ impl PassedOver {
 
 impl Board {
     /// Those that were passed over and have room now.
-    pub(super) fn call_again(&self, room: &HashMap<SubscriptionId, usize>) -> Vec<SubscriptionId> {
-        let others = self.passed_over.others.values().filter(|id| room.get(id).is_none_or(|room| *room > 0));
+    pub(super) fn call_again(&self, room: &HashMap<SubscriptionId, usize>, now: Timestamp) -> Vec<SubscriptionId> {
+        let told = |id: &&SubscriptionId| match (room.get(id), self.entries.get(id)) {
+            (Some(room), _) => *room > 0,
+            (None, Some(entry)) => self.may_hold(entry, self.ahead_for_shared, now) > entry.held(),
+            (None, None) => true,
+        };
+        let others = self.passed_over.others.values().filter(told);
         let holds_nothing = |id: &&SubscriptionId| self.entries.get(id).is_some_and(|entry| !entry.is_awake());
         let failing = self.passed_over.failing.values().filter(holds_nothing);
         others.chain(failing.take(self.limits.failing_turns(self.load()))).copied().collect()
@@ -73,8 +78,9 @@ impl Board {
     /// Has a subscription wait where it now belongs, if it waits: one that fails is not called while its pace
     /// holds it back, and of those that share a receiver only as many as there is room for.
     pub(super) fn line_up(&mut self, id: SubscriptionId) {
-        let Some(entry) = self.entries.get(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         let Some(number) = entry.passed_over else { return };
+        entry.is_called = false;
         let (health, is_held, receiver) = (entry.health, entry.held_until.is_some(), entry.receiver);
         self.leave_all_lines(number, receiver);
         if health == Health::Failing && is_held {
@@ -88,9 +94,11 @@ impl Board {
 
     /// Has a subscription called that was passed over, when it has room.
     pub(super) fn call(&mut self, id: SubscriptionId) {
-        let Some(entry) = self.entries.get(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         let Some(number) = entry.passed_over else { return };
+        entry.is_called = true;
         self.passed_over.insert(number, id, entry.health);
+        self.wake(id);
     }
 
     fn leave_all_lines(&mut self, number: u64, receiver: Option<Key>) {
@@ -103,6 +111,7 @@ impl Board {
     fn forget_passed_over(&mut self, id: SubscriptionId) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let receiver = entry.receiver;
+        entry.is_called = false;
         if let Some(number) = entry.passed_over.take() {
             self.leave_all_lines(number, receiver);
         }

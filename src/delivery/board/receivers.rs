@@ -2,10 +2,10 @@
 //! can take, its subscriptions share, however many they are; those that have to wait for it stand in a line of its own.
 //!
 //! Each subscription keeps its own [`Pace`] besides. One site's account may be closed with the partner, or over its quota, while
-//! the others are well: a failure counts for the receiver only if another subscription fails as well, and those that are well get
-//! every other turn.
+//! the others are well: a failure counts for the receiver only if another subscription fails as well, a refusal of one that was well
+//! once a minute, and those that are well get every other turn.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use slab::Slab;
@@ -58,8 +58,23 @@ pub(super) struct Receiver {
     pub(super) passed_over: PassedOver,
     /// Attempts that failed since the last one that did not.
     in_vain: usize,
+    /// Subscriptions whose refusals have counted for all, and that were not refused again soon after while others were not.
+    refused: HashSet<SubscriptionId>,
+    /// How many were.
+    acquitted: usize,
     /// Whether the store may have more for it.
     pub(super) more: bool,
+}
+
+/// What an attempt's end is seen against, where several share a receiver.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// Whether the subscription had failed before.
+    pub(super) failed_before: bool,
+    /// Whether a refusal of it may count for all.
+    pub(super) counts: bool,
+    /// Subscriptions that fail now, this one included.
+    pub(super) failing: usize,
 }
 
 /// Who waits for a receiver.
@@ -104,8 +119,7 @@ impl Receivers {
     /// no more at once than a few subscriptions may have, and then more.
     pub(super) fn enter(&mut self, delivery: &Leased, limits: &Limits, now: Timestamp) -> Key {
         let name = Name { partner: delivery.partner, url: delivery.url.as_str().to_owned() };
-        let at_once = limits.per_subscription.saturating_mul(AT_ONCE);
-        let new = |name: &Name| Receiver::new(name.clone(), Pace::of_many(at_once, now));
+        let new = |name: &Name| Receiver::new(name.clone(), pace_of_many(limits, now));
         let key = *self.keys.entry(name).or_insert_with_key(|name| Key(self.all.insert(new(name))));
         self.of(key).subscriptions += 1;
         key
@@ -159,6 +173,8 @@ impl Receiver {
             line: Line::default(),
             passed_over: PassedOver::default(),
             in_vain: 0,
+            refused: HashSet::new(),
+            acquitted: 0,
             more: false,
         }
     }
@@ -191,6 +207,29 @@ impl Receiver {
         limits.per_subscription.saturating_mul(self.subscriptions).min(limits.per_host())
     }
 
+    /// A subscription was refused, for the first time in a while.
+    pub(super) fn blame(&mut self, id: SubscriptionId) {
+        self.refused.insert(id);
+    }
+
+    /// Whether the last one that anybody sent was taken.
+    pub(super) fn is_well(&self) -> bool {
+        self.in_vain == 0
+    }
+
+    /// It was refused again soon after, while the receiver was well: so that is this one's own trouble. If it was so with half of all
+    /// whose refusals counted, what was learned from them is forgotten.
+    pub(super) fn acquit(&mut self, id: SubscriptionId, limits: &Limits, now: Timestamp) {
+        if !self.refused.remove(&id) {
+            return;
+        }
+        self.acquitted += 1;
+        if self.acquitted >= self.refused.len() {
+            (self.pace, self.acquitted) = (pace_of_many(limits, now), 0);
+            self.refused.clear();
+        }
+    }
+
     /// Takes note of what an attempt's end says.
     pub(super) fn count(&mut self, sign: Sign) {
         match sign {
@@ -201,14 +240,22 @@ impl Receiver {
     }
 }
 
-/// What an answer to one of several subscriptions says about their receiver, by whether that subscription had failed before, and
-/// how many fail now, itself included.
-pub(super) fn sign_for_all(sign: Sign, failed_before: bool, failing: usize) -> Sign {
+fn pace_of_many(limits: &Limits, now: Timestamp) -> Pace {
+    Pace::of_many(limits.per_subscription.saturating_mul(AT_ONCE), now)
+}
+
+/// A subscription's refusals count for all that share its receiver once in so long, and if it is refused again in that time, no more for
+/// ten minutes: who is refused each few seconds has a quota of its own.
+pub(super) const COUNTS_ONCE_IN: Duration = Duration::from_secs(60);
+
+/// What an answer to one of several subscriptions says about their receiver.
+pub(super) fn sign_for_all(sign: Sign, seen: Seen) -> Sign {
     match sign {
         // It is this one's trouble, as far as is known.
-        Sign::Refused(_) | Sign::Failed if failing < 2 => Sign::Nothing,
+        Sign::Refused(_) | Sign::Failed if seen.failing < 2 => Sign::Nothing,
         // How much it takes is shown by those that were well.
-        Sign::Refused(_) if failed_before => Sign::Failed,
+        Sign::Refused(_) if seen.failed_before => Sign::Failed,
+        Sign::Refused(_) if !seen.counts => Sign::Nothing,
         // A wait may have been meant for this one alone; it keeps to it.
         Sign::Refused(_) => Sign::Refused(Duration::ZERO),
         other => other,

@@ -7,10 +7,11 @@ use std::ops::{AddAssign, SubAssign};
 pub(super) struct Sums {
     /// Deliveries that are ready.
     pub(super) ready: usize,
-    /// Of these, those of subscriptions that their own pace holds back.
-    pub(super) held_back: usize,
-    /// Of these, those of subscriptions that fail.
+    /// Of these, those of subscriptions that fail; and of those, what their own pace holds back.
     pub(super) failing_ready: usize,
+    pub(super) failing_held_back: usize,
+    /// Of the others, what their own pace holds back.
+    pub(super) held_back: usize,
     /// Rooms promised to what is being committed.
     pub(super) promised: usize,
     /// Requests under way.
@@ -29,8 +30,8 @@ impl Sums {
     /// What is in front of one more delivery of a subscription, by whether it fails: what is under way or promised, and what is ready, except for
     /// those that are held back anyway. Those that fail are in nobody's way who is well.
     pub(super) fn in_front_of(&self, failing: bool) -> usize {
-        let stands_back = if failing { self.held_back } else { self.failing_ready };
-        self.ready - stands_back + self.promised + self.under_way
+        let stands_back = if failing { self.failing_held_back } else { self.failing_ready };
+        self.ready - stands_back - self.held_back + self.promised + self.under_way
     }
 }
 
@@ -39,6 +40,7 @@ impl AddAssign for Sums {
         self.ready += other.ready;
         self.held_back += other.held_back;
         self.failing_ready += other.failing_ready;
+        self.failing_held_back += other.failing_held_back;
         self.promised += other.promised;
         self.under_way += other.under_way;
         self.failing_under_way += other.failing_under_way;
@@ -53,6 +55,7 @@ impl SubAssign for Sums {
         self.ready -= other.ready;
         self.held_back -= other.held_back;
         self.failing_ready -= other.failing_ready;
+        self.failing_held_back -= other.failing_held_back;
         self.promised -= other.promised;
         self.under_way -= other.under_way;
         self.failing_under_way -= other.failing_under_way;

@@ -30,7 +30,7 @@ use crate::model::Timestamp;
 use crate::model::time::{after, from_millis};
 
 /// Nothing is learned any more from what happened longer ago than this, once nothing is under way.
-const LAPSE: Duration = Duration::from_secs(600);
+pub const LAPSE: Duration = Duration::from_secs(600);
 
 /// The first pause after refusals in a row; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

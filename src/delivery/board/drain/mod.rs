@@ -164,3 +164,31 @@ fn one_that_is_well_among_many_that_fail_waits_for_few_of_them() {
         assert_eq!(taken.iter().take(10).sum::<u32>(), 100, "{what}: {taken:?}");
     }
 }
+
+#[test]
+fn those_that_have_a_quota_of_their_own_slow_none_of_those_that_share_their_receiver() {
+    let well = Simulation::new(90_000, 90, |_: u64| Answer::Took(20)).run();
+    // Ten of a hundred are let in once a second, and refused at any other time.
+    let mut open = [0; 10];
+    let receiver = Particular(move |subscription: u32, now| match open.get_mut(subscription as usize) {
+        Some(open) if now < *open => Answer::Refused(1),
+        Some(open) => {
+            *open = now + 1000;
+            Answer::Took(20)
+        }
+        None => Answer::Took(20),
+    });
+    let drained = Simulation::new(100_000, 100, receiver).run_until(|_, now| now >= 30_000);
+    let end = drained.ends.iter().filter(|(number, _)| **number >= 10).map(|(_, end)| *end).max().unwrap();
+    let taken: u32 = drained.taken.iter().sum();
+    println!("{end} s instead of {} ms, {taken} taken, {} leases, {:?}", well.millis, drained.leases, drained.taken);
+    assert!(taken > 90_000 && end <= 2 * well.millis / 1000, "{end} s, {taken}");
+}
+
+#[test]
+fn the_store_is_not_asked_in_vain_while_many_that_share_a_receiver_hang() {
+    for subscriptions in [1, 2, 50] {
+        let drained = Simulation::new(2_000, subscriptions, |_: u64| Answer::Silence).run_until(|_, now| now >= 14_000);
+        assert!(drained.leases < 50, "{subscriptions}: {}", drained.leases);
+    }
+}

@@ -76,6 +76,63 @@ fn while_their_receiver_takes_no_more_nobody_is_told_of_what_falls_due() {
     assert!(!next.starts.is_empty(), "those that are ready go on");
 }
 
+/// Subscription 1 has as many under way as it may, subscription 2 one, and they share a receiver.
+fn one_is_full() -> (Board, Vec<Start>, Start, UnboundedReceiver<Job>) {
+    let (mut board, jobs) = board(512);
+    let request = plan(&mut board);
+    let deliveries = vec![to(1, 1, subscription(1)), to(1, 2, subscription(1)), to(1, 3, subscription(2))];
+    let starts = board.accept(batch(deliveries), &request).starts;
+    assert_eq!(starts.len(), 3);
+    let (full, mut other): (Vec<_>, Vec<_>) =
+        starts.into_iter().partition(|start| start.delivery.subscription == subscription(1));
+    (board, full, other.remove(0), jobs)
+}
+
+#[test]
+fn one_that_is_full_by_itself_is_not_called_before_it_has_room() {
+    let (mut board, starts, _other, _jobs) = one_is_full();
+    let request = plan(&mut board);
+    assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::Full));
+    let passed_over = vec![subscription(1)];
+    // There may be more of the other one, so it is asked once more.
+    assert!(board.accept(LeaseBatch { passed_over, ..LeaseBatch::default() }, &request).lease);
+    let request = plan(&mut board);
+    assert_eq!(request.again, []);
+    assert!(!board.accept(batch(vec![]), &request).lease);
+    assert!(asks_again(&mut board, &starts[0], outcome(&starts[0], Verdict::Delivered)));
+    assert_eq!(plan(&mut board).again, [subscription(1)]);
+}
+
+/// On PostgreSQL it may keep its place in line instead of being passed over.
+#[test]
+fn one_that_was_told_to_be_full_is_leased_for_when_it_has_room() {
+    let (mut board, starts, other, _jobs) = one_is_full();
+    board.settle(&other.seat, Some(outcome(&other, Verdict::Delivered)), now());
+    board.recorded(1);
+    let request = plan(&mut board);
+    assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::Full));
+    assert!(!board.accept(batch(vec![]), &request).lease);
+    let leases = starts.iter().map(|start| asks_again(&mut board, start, outcome(start, Verdict::Delivered)));
+    assert!(leases.collect::<Vec<_>>().contains(&true));
+}
+
+#[test]
+fn those_that_wait_for_their_receiver_are_not_looked_at_for_a_lease() {
+    let (mut board, starts, _jobs) = sharing(8);
+    let under_way = fail_all(&mut board, starts);
+    let request = plan(&mut board);
+    let passed_over = (9..=100).map(subscription).collect();
+    let deliveries = (9..=100).map(|number| to(1, number, subscription(number))).collect();
+    board.accept(LeaseBatch { passed_over, ..batch(deliveries) }, &request);
+    for _ in 0..3 {
+        let request = plan(&mut board);
+        board.accept(batch(vec![]), &request);
+    }
+    assert!(board.entries.len() >= 100 && board.awake.len() < 20, "{} are awake", board.awake.len());
+    check(&board);
+    drop(under_way);
+}
+
 #[test]
 fn when_little_is_left_more_is_leased() {
     let (mut board, mut starts, _jobs) = sharing(4);
