@@ -8,10 +8,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::model::delivery::{Action, Attempt, Space};
+use crate::delivery::board::leasing::NOW_AND_THEN;
+use crate::model::delivery::{Action, Attempt, LeaseBatch, LeaseRequest, Space};
 use crate::model::seal::Sealed;
 use crate::model::time::after;
-use crate::model::{DeliveryId, LeadId, PartnerId, SiteId};
+use crate::model::{DeliveryId, LeadId, LeaseToken, PartnerId, SiteId};
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
