@@ -36,13 +36,12 @@ impl Board {
         let mut limit = newcomers;
         self.forget_sleepers();
         let mut busy = HashMap::with_capacity(self.awake.len());
-        let mut shared = HashSet::new();
-        let awake: Vec<_> = self.awake.iter().copied().collect();
-        for id in awake {
-            let entry = &self.entries[&id];
-            if let Some(key) = entry.receiver.filter(|key| self.receivers.get(*key).is_shared()) {
+        let (mut shared, mut to_be_asked) = (HashSet::new(), Vec::new());
+        for id in &self.awake {
+            let entry = &self.entries[id];
+            if let Some(key) = self.shared(entry) {
                 shared.insert(key);
-                self.to_be_asked.push(id);
+                to_be_asked.push(*id);
                 continue;
             }
             let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
@@ -50,8 +49,9 @@ impl Board {
                 ahead = ahead.saturating_sub(room);
                 limit += room;
             }
-            busy.insert(id, room);
+            busy.insert(*id, room);
         }
+        self.to_be_asked = to_be_asked;
         self.ahead_for_shared = ahead;
         limit += shared.into_iter().map(|key| self.room_for_receiver(key, false, now).min(ahead)).sum::<usize>();
         if limit == 0 {
@@ -153,7 +153,7 @@ impl Board {
             if !was_known && self.is_turned_away(id, asked.now) {
                 self.release(&delivery);
             } else {
-                self.make_ready(delivery, asked.now);
+                self.make_ready(delivery);
             }
         }
         self.remember_passed_over(&batch.passed_over, &asked.again);

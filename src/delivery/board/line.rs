@@ -51,7 +51,7 @@ impl Board {
 
     /// Whether the receiver of a subscription takes one more now. If not, the subscription waits in line.
     pub(super) fn receiver_takes_one(&mut self, id: SubscriptionId, now: Timestamp) -> bool {
-        let Some(key) = self.receiver_of(id) else { return true };
+        let Some(key) = self.shared_receiver_of(id) else { return true };
         let takes_one = self.takes_one(key, now);
         if !takes_one {
             self.wait_in_line(id, key);
@@ -61,37 +61,33 @@ impl Board {
 
     /// One more has begun.
     pub(super) fn receiver_began(&mut self, id: SubscriptionId, now: Timestamp) {
-        let Some(key) = self.receiver_of(id) else { return };
-        let receiver = self.receivers.of(key);
-        if receiver.is_shared() {
-            receiver.pace.began(now);
+        if let Some(key) = self.shared_receiver_of(id) {
+            self.receivers.of(key).pace.began(now);
         }
     }
 
     /// What the end of an attempt says about a receiver that several subscriptions lead to.
     pub(super) fn adapt_receiver(&mut self, id: SubscriptionId, ended: Ended, before: &Before, now: Timestamp) {
-        let Some(key) = self.receiver_of(id) else { return };
+        let Some(key) = self.shared_receiver_of(id) else { return };
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let receiver = self.receivers.of(key);
-        if receiver.is_shared() {
-            let counts = entry.refusals_count.is_none_or(|from| from <= now);
-            let failing = receiver.sums.failing;
-            let sign = sign_for_all(ended.sign, Seen { failed_before: before.failing, counts, failing });
-            match (ended.sign, sign) {
-                (_, Sign::Refused(_)) => {
-                    entry.refusals_count = Some(after(now, COUNTS_ONCE_IN));
-                    receiver.blame(id);
-                }
-                (Sign::Refused(_), _) if !counts && receiver.is_well() => {
-                    entry.refusals_count = Some(after(now, LAPSE));
-                    receiver.acquit(id, &self.limits, now);
-                }
-                _ => {}
+        let counts = entry.refusals_count.is_none_or(|from| from <= now);
+        let failing = receiver.sums.failing;
+        let sign = sign_for_all(ended.sign, Seen { failed_before: before.failing, counts, failing });
+        match (ended.sign, sign) {
+            (_, Sign::Refused(_)) => {
+                entry.refusals_count = Some(after(now, COUNTS_ONCE_IN));
+                receiver.blame(id);
             }
-            receiver.count(sign);
-            let most = receiver.most(&self.limits);
-            receiver.pace.ended(Ended { under_way: before.to_receiver, sign, ..ended }, most, now);
+            (Sign::Refused(_), _) if !counts && receiver.is_well() => {
+                entry.refusals_count = Some(after(now, LAPSE));
+                receiver.acquit(id, &self.limits, now);
+            }
+            _ => {}
         }
+        receiver.count(sign);
+        let most = receiver.most(&self.limits);
+        receiver.pace.ended(Ended { under_way: before.to_receiver, sign, ..ended }, most, now);
     }
 
     /// Begins what waits in line for a receiver, one of each subscription at a time, as far as the receiver takes it; and has
@@ -130,43 +126,35 @@ impl Board {
 
     /// How many more a subscription may hold for its receiver, of what that can soon take.
     pub(super) fn share_of_receiver(&self, entry: &Entry, now: Timestamp) -> usize {
-        let Some(key) = entry.receiver else { return usize::MAX };
+        let Some(key) = self.shared(entry) else { return usize::MAX };
         let receiver = self.receivers.get(key);
-        if receiver.is_shared() {
-            let all = receiver.sums.holding + receiver.passed_over.len();
-            let room = self.room_for_receiver(key, entry.fails(), now).min(self.ahead().max(1));
-            room.div_ceil(all.max(1))
-        } else {
-            usize::MAX
-        }
+        let all = receiver.sums.holding + receiver.passed_over.len();
+        self.room_for_receiver(key, entry.fails(), now).div_ceil(all.max(1))
     }
 
     /// Takes note that the store is asked for so many of a subscription.
     pub(super) fn ask_for(&mut self, id: SubscriptionId, room: usize) {
         let Some(entry) = self.entries.get(&id) else { return };
-        if let Some(key) = entry.receiver.filter(|key| self.receivers.get(*key).is_shared()) {
+        if let Some(key) = self.shared(entry) {
             *self.asked_for.entry((key, entry.fails())).or_default() += room;
         }
     }
 
     /// Whether a subscription's receiver has others as well: then it says when more is leased.
     pub(super) fn shares_receiver(&self, id: SubscriptionId) -> bool {
-        self.receiver_of(id).is_some_and(|key| self.receivers.get(key).is_shared())
+        self.shared_receiver_of(id).is_some()
     }
 
     /// Whether a subscription's receiver has others as well, and takes nothing more now.
     pub(super) fn shares_closed_receiver(&self, id: SubscriptionId) -> bool {
-        let receiver = self.receiver_of(id).map(|key| self.receivers.get(key));
-        receiver.is_some_and(|receiver| receiver.is_shared() && receiver.is_closed)
+        self.shared_receiver_of(id).is_some_and(|key| self.receivers.get(key).is_closed)
     }
 
     /// Whether any of these that were passed over could be leased something now.
     pub(super) fn has_room_for_any(&mut self, passed_over: &[SubscriptionId], now: Timestamp) -> bool {
-        let (shared, others): (Vec<&SubscriptionId>, Vec<_>) =
-            passed_over.iter().partition(|id| self.shares_receiver(**id));
-        let keys: HashSet<_> = shared.into_iter().filter_map(|id| self.receiver_of(*id)).collect();
-        let mut any = others.into_iter().any(|id| self.has_room(id, now));
-        for key in keys {
+        let shared: HashSet<_> = passed_over.iter().filter_map(|id| self.shared_receiver_of(*id)).collect();
+        let mut any = passed_over.iter().any(|id| !self.shares_receiver(*id) && self.has_room(id, now));
+        for key in shared {
             any |= !self.receivers.get(key).is_closed && self.call_for(key, now);
         }
         any
@@ -175,6 +163,15 @@ impl Board {
     /// Whom a subscription leads to, if that is known.
     pub(super) fn receiver_of(&self, id: SubscriptionId) -> Option<Key> {
         self.entries.get(&id).and_then(|entry| entry.receiver)
+    }
+
+    /// The same, if others lead there as well.
+    pub(super) fn shared_receiver_of(&self, id: SubscriptionId) -> Option<Key> {
+        self.entries.get(&id).and_then(|entry| self.shared(entry))
+    }
+
+    pub(super) fn shared(&self, entry: &Entry) -> Option<Key> {
+        entry.receiver.filter(|key| self.receivers.get(*key).is_shared())
     }
 
     fn takes_one(&mut self, key: Key, now: Timestamp) -> bool {
@@ -186,22 +183,21 @@ impl Board {
         match receiver.pace.turn(receiver.sums.under_way, most, now) {
             Turn::Now => return true,
             Turn::Full => receiver.is_closed = true,
-            Turn::At(time) => {
-                receiver.is_closed = true;
-                self.hold_receiver(key, Some(time));
-            }
+            Turn::At(time) => self.close_until(key, time),
         }
         false
+    }
+
+    fn close_until(&mut self, key: Key, time: Timestamp) {
+        self.receivers.of(key).is_closed = true;
+        self.hold_receiver(key, Some(time));
     }
 
     /// Whether a shared receiver pauses; then it goes on by itself.
     fn pauses(&mut self, key: Key, now: Timestamp) -> bool {
         let receiver = self.receivers.of(key);
         let pause = receiver.pace.pause(now).filter(|_| receiver.is_shared());
-        if pause.is_some() {
-            receiver.is_closed = true;
-            self.hold_receiver(key, pause);
-        }
+        pause.into_iter().for_each(|until| self.close_until(key, until));
         pause.is_some()
     }
 
@@ -246,7 +242,7 @@ impl Board {
             return false;
         }
         for failing in [false, true] {
-            let room = self.room_for_receiver(key, failing, now).min(self.ahead().max(1));
+            let room = self.room_for_receiver(key, failing, now);
             let receiver = self.receivers.of(key);
             if !receiver.is_shared() || room == 0 || receiver.sums.in_front_of(failing) > room {
                 continue;
@@ -270,6 +266,7 @@ impl Board {
         // One that fails every time has not shown how soon that is.
         let soon = if most == 1 { 1 } else { receiver.pace.may_hold(self.soon(), under_way, most, now) };
         let asked = self.asked_for.get(&(key, failing)).copied().unwrap_or_default();
-        under_way.saturating_add(soon).saturating_sub(receiver.sums.in_front_of(failing) + asked)
+        let room = under_way.saturating_add(soon).saturating_sub(receiver.sums.in_front_of(failing) + asked);
+        room.min(self.ahead().max(1))
     }
 }

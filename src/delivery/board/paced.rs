@@ -66,7 +66,7 @@ impl Board {
             next.starts.push(start);
         }
         let has_nothing = |entry: &&Entry| entry.waits() && entry.ready.is_empty();
-        next.lease |= match self.receiver_of(id).filter(|_| self.shares_receiver(id)) {
+        next.lease |= match self.shared_receiver_of(id) {
             Some(key) => self.call_for(key, now),
             None => self.entries.get(&id).filter(has_nothing).is_some(),
         };

@@ -23,11 +23,10 @@ fn host(delivery: &Leased) -> &str {
 }
 
 impl Board {
-    pub(super) fn make_ready(&mut self, delivery: Leased, now: Timestamp) {
+    pub(super) fn make_ready(&mut self, delivery: Leased) {
         let id = delivery.subscription;
         self.bytes += delivery.body.len();
         self.hosts.add(host(&delivery));
-        self.lead_to(&delivery, now);
         self.change(id, |entry| entry.ready.push_back(delivery));
         self.wake(id);
         self.stand_in_turn(id);

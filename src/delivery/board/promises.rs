@@ -53,7 +53,8 @@ impl Board {
             self.forget_if_idle(id);
             return None;
         }
-        self.make_ready(delivery, now);
+        self.lead_to(&delivery, now);
+        self.make_ready(delivery);
         self.begin(id, now)
     }
 

@@ -96,21 +96,29 @@ type Outage = fn() -> Answer;
 const OUTAGES: [(&str, Outage); 3] =
     [("refuses connections", || Answer::Down), ("is silent", || Answer::Silence), ("503", || Answer::Refused(1))];
 
+/// Takes what it can, but for two minutes, which begin after one.
+fn away_for_two_minutes(outage: Outage) -> impl FnMut(u64) -> Answer {
+    let mut healthy = by_tokens(50.0, 5);
+    move |now| if (60_000..180_000).contains(&now) { outage() } else { healthy(now) }
+}
+
+/// It comes back to a few requests, then more.
+fn assert_comes_back_slowly(what: &str, drained: &Drained) {
+    let after_outage: Vec<_> = drained.taken[180..].iter().copied().skip_while(|taken| *taken < 10).collect();
+    assert!(after_outage[0] < 150 && after_outage[8] > 300, "{what}: {:?}", &after_outage[..10]);
+}
+
 #[test]
 fn a_receiver_that_goes_down_in_the_middle_and_comes_back() {
     for (what, outage) in OUTAGES {
-        let mut healthy = by_tokens(50.0, 5);
-        let receiver = move |now: u64| if (60_000..180_000).contains(&now) { outage() } else { healthy(now) };
-        let drained = Simulation::new(100_000, 1, receiver).run();
+        let drained = Simulation::new(100_000, 1, away_for_two_minutes(outage)).run();
         println!("{what}: {} ms, {:?}", drained.millis, drained.in_vain);
         // Two minutes in which it is tried now and then: nearly everything is still due when it comes back. Those that were
         // tried wait for their retries; the last of them, tried just before the end or refused at that, for two minutes.
         assert!(drained.in_vain_within(60..195) < 100, "{what}: {:?}", drained.in_vain);
         assert!(drained.all_in_vain() < 1000, "{what}");
         assert!(drained.millis < 384_000, "{what}: {} ms", drained.millis);
-        // It comes back to a few requests, then more.
-        let after_outage: Vec<_> = drained.taken[180..].iter().copied().skip_while(|taken| *taken < 10).collect();
-        assert!(after_outage[0] < 150 && after_outage[8] > 300, "{what}: {:?}", &after_outage[..10]);
+        assert_comes_back_slowly(what, &drained);
     }
 }
 
@@ -126,16 +134,13 @@ fn a_receiver_that_a_thousand_subscriptions_share() {
 #[test]
 fn a_shared_receiver_that_goes_down_and_comes_back_is_not_knocked_over_by_all_at_once() {
     for (what, outage) in OUTAGES {
-        let mut healthy = by_tokens(50.0, 5);
-        let receiver = move |now: u64| if (60_000..180_000).contains(&now) { outage() } else { healthy(now) };
-        let drained = Simulation::new(100_000, 1000, receiver).run();
+        let drained = Simulation::new(100_000, 1000, away_for_two_minutes(outage)).run();
         println!("{what}: {} ms, {} leases, {:?}", drained.millis, drained.leases, drained.in_vain);
         // Once what was under way has timed out, it is tried with one request at a time, about once a second.
         assert!(drained.crowds[91..179].iter().all(|crowd| *crowd <= 1), "{what}: {:?}", &drained.crowds[60..180]);
         assert!(drained.in_vain_within(91..180) < 100, "{what}: {:?}", drained.in_vain);
         assert!(drained.in_vain_within(60..195) < 500, "{what}: {:?}", drained.in_vain);
-        let after_outage: Vec<_> = drained.taken[180..].iter().copied().skip_while(|taken| *taken < 10).collect();
-        assert!(after_outage[0] < 150 && after_outage[8] > 300, "{what}: {:?}", &after_outage[..10]);
+        assert_comes_back_slowly(what, &drained);
     }
 }
 
