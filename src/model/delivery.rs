@@ -1,6 +1,6 @@
 //! A delivery: one change on its way to one subscription, and every attempt to hand it over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,6 +224,8 @@ impl fmt::Debug for Unlisted {
 pub struct LeaseBatch {
     /// The deliveries; of each lane at most one.
     pub deliveries: Vec<Leased>,
+    /// Subscriptions that were leased something and have more that is due, as far as the store knows: all that have are among them.
+    pub have_more: HashSet<SubscriptionId>,
     /// Subscriptions that were due, but had no room or came too late for it, and stand aside for a while; the holder remembers
     /// them, and names them again when they have room. With an engine that many drivers share, another driver may have room for
     /// those that are not down: so they are back in line after a second.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Board, Next};
 use crate::delivery::limits::Health;
-use crate::model::delivery::{LeaseBatch, LeaseRequest, Space, Unlisted};
+use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Space, Unlisted};
 use crate::model::time::after;
 use crate::model::{LeaseToken, SubscriptionId, Timestamp};
 
@@ -59,6 +59,8 @@ impl Board {
             return None;
         }
         let again = self.call_again(&busy, now);
+        self.being_asked = busy.iter().filter(|(_, room)| **room > 0).map(|(id, _)| *id).collect();
+        self.more = false;
         // The other half is for what is promised room meanwhile.
         let memory = (self.limits.memory - self.bytes).div_ceil(2);
         self.asked = memory;
@@ -127,58 +129,70 @@ impl Board {
         self.asked = 0;
         self.asked_for.clear();
         self.to_be_asked.clear();
+        self.being_asked.clear();
     }
 
     /// Takes in what the store leased for `asked`.
-    pub fn accept(&mut self, mut batch: LeaseBatch, asked: &LeaseRequest) -> Next {
+    pub fn accept(&mut self, batch: LeaseBatch, asked: &LeaseRequest) -> Next {
+        let LeaseBatch { deliveries, have_more, passed_over, cut_short, next_due: _ } = batch;
         let to_be_asked = std::mem::take(&mut self.to_be_asked);
         self.forget_asked();
-        self.more = batch.cut_short || batch.deliveries.len() >= asked.limit;
+        self.more = cut_short || deliveries.len() >= asked.limit;
         let held = self.bytes;
-        let leased: usize = batch.deliveries.iter().map(|delivery| delivery.body.len()).sum();
-        self.usual_bytes = leased.checked_div(batch.deliveries.len()).unwrap_or(self.usual_bytes);
-        let mut room = asked.busy.clone();
-        for delivery in std::mem::take(&mut batch.deliveries) {
-            let id = delivery.subscription;
-            // What the store was told of those that are not busy: see [`Board::space_of_unlisted`].
-            let told = || self.entries.get(&id).map(|entry| self.may_hold(entry, 0, asked.now).max(1));
-            let left = room.entry(id).or_insert_with(|| told().unwrap_or(asked.per_subscription));
-            *left = left.saturating_sub(1);
-            if self.recalled.contains(&id) || !self.open || self.is_crowded_out(&delivery) {
-                self.release(&delivery);
-                continue;
-            }
-            let was_known = self.receiver_of(id).is_some();
-            self.lead_to(&delivery, asked.now);
-            if !was_known && self.is_turned_away(id, asked.now) {
-                self.release(&delivery);
-            } else {
-                self.make_ready(delivery);
-            }
+        let bytes: usize = deliveries.iter().map(|delivery| delivery.body.len()).sum();
+        self.usual_bytes = bytes.checked_div(deliveries.len()).unwrap_or(self.usual_bytes);
+        let mut met: HashSet<_> = asked.busy.keys().copied().collect();
+        for delivery in deliveries {
+            met.insert(delivery.subscription);
+            self.take_in(delivery, asked.now);
         }
-        self.remember_passed_over(&batch.passed_over, &asked.again);
-        for id in to_be_asked.into_iter().filter(|id| !room.contains_key(id)) {
+        self.remember_passed_over(&passed_over, &asked.again);
+        for id in to_be_asked.into_iter().filter(|id| !met.contains(id)) {
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.more = entry.expects;
             }
             self.forget_if_idle(id);
         }
-        for (id, left) in room {
-            let shares = self.shares_receiver(id);
-            // Also those that were given no room: what they have is not known.
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.more = left == 0 || entry.expects || shares;
-                self.expect_more(id);
-                // Also one that slept, and was put back at once.
-                self.wake(id);
-            }
-            self.forget_if_idle(id);
+        let mut low = false;
+        for id in met {
+            let not_asked = asked.busy.get(&id) == Some(&0);
+            low |= self.expect(id, not_asked, have_more.contains(&id), asked.now);
         }
         // Where there is no memory for more than was just put back, asking again would bring the same.
-        let again = self.more && (!batch.cut_short || (held < self.bytes && self.bytes < self.limits.memory));
+        let again = self.more && (!cut_short || (held < self.bytes && self.bytes < self.limits.memory));
         let starts = self.begin_in_turn(asked.now, usize::MAX);
         // What has ended since the store was asked may have made room.
-        let room = self.has_room_for_any(&batch.passed_over, asked.now);
-        Next { lease: (again || room) && self.limits.free(self.load()) > 0, starts }
+        let room = self.has_room_for_any(&passed_over, asked.now);
+        Next { lease: (again || low || room) && self.limits.free(self.load()) > 0, starts }
+    }
+
+    /// Takes in one delivery that was leased, or puts it back.
+    fn take_in(&mut self, delivery: Leased, now: Timestamp) {
+        let id = delivery.subscription;
+        if self.recalled.contains(&id) || !self.open || self.is_crowded_out(&delivery) {
+            return self.release(&delivery);
+        }
+        let was_known = self.receiver_of(id).is_some();
+        self.lead_to(&delivery, now);
+        if !was_known && self.is_turned_away(id, now) {
+            self.release(&delivery);
+        } else {
+            self.make_ready(delivery);
+        }
+    }
+
+    /// Takes note of whether the store may have more of a subscription. Returns whether it should be asked for that at once: what
+    /// ended while it was asked has left little.
+    fn expect(&mut self, id: SubscriptionId, not_asked: bool, has_more: bool, now: Timestamp) -> bool {
+        let shares = self.shares_receiver(id);
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        // What those have that were given no room is not known.
+        entry.more = not_asked || has_more || entry.expects || shares;
+        self.expect_more(id);
+        // Also one that slept, and was put back at once.
+        self.wake(id);
+        self.forget_if_idle(id);
+        let entry = self.entries.get(&id).filter(|entry| entry.held() > 0 && !shares);
+        has_more && entry.is_some_and(|entry| self.runs_low(entry, now))
     }
 }

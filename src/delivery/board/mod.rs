@@ -63,6 +63,8 @@ pub(super) struct Board {
     asked: usize,
     /// How much it was asked for that goes to shared receivers, for subscriptions that fail and for others.
     asked_for: HashMap<(Key, bool), usize>,
+    /// Those for which it was asked by name, until it answers: what ends meanwhile is no reason to ask again.
+    being_asked: HashSet<SubscriptionId>,
     /// Those that are awake, and of which the request said nothing.
     to_be_asked: Vec<SubscriptionId>,
     /// How many of them may be held ready, before they can begin.
@@ -142,6 +144,7 @@ impl Board {
             usual_bytes: 0,
             asked: 0,
             asked_for: HashMap::new(),
+            being_asked: HashSet::new(),
             to_be_asked: Vec::new(),
             ahead_for_shared: 0,
             turns: VecDeque::new(),
@@ -183,10 +186,13 @@ impl Board {
         let entry = self.entries.get(&seat.subscription);
         let shares = self.shares_receiver(seat.subscription);
         let waits = |entry: &Entry| if shares { entry.is_called || entry.expects } else { entry.more };
-        let low = entry.is_some_and(|entry| waits(entry) && self.runs_low(entry, now));
-        // A turn of the failing ones is free, and only the store may know who waits for it: others, if there was none, or this
-        // one. If it pauses, it asks at the end of that.
-        let turn = entry.is_some_and(|entry| entry.fails() && (all_turns_were_taken || entry.held_until.is_none()));
+        // What it waits for has just been asked for, unless it is news.
+        let is_asked = |entry: &Entry| !entry.expects && self.being_asked.contains(&seat.subscription);
+        let low = entry.is_some_and(|entry| waits(entry) && !is_asked(entry) && self.runs_low(entry, now));
+        // A turn of the failing ones is free, and only the store may know who waits for it, if there was none. For itself, one that
+        // pauses asks at the end of that.
+        let goes_on = |entry: &Entry| entry.waits() && entry.held_until.is_none();
+        let turn = entry.is_some_and(|entry| entry.fails() && (all_turns_were_taken || goes_on(entry)));
         self.forget_if_idle(seat.subscription);
         next.lease |= self.more || low || turn;
         next

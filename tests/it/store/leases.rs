@@ -19,6 +19,7 @@ engines!(
     a_lane_is_delivered_in_order_one_at_a_time,
     lanes_do_not_wait_for_each_other,
     the_limits_are_kept,
+    a_lease_says_who_has_more_that_is_due,
     no_more_is_leased_than_there_is_memory_for,
     those_for_whom_there_was_no_memory_come_first_the_next_time,
     a_busy_subscription_gets_only_its_room,
@@ -172,6 +173,22 @@ async fn the_limits_are_kept(f: &Fixture) {
     assert!(subscriptions.iter().all(|subscription| count_of(&leased, *subscription) <= 4));
     assert!(f.lease_as(LeaseRequest { limit: 0, ..f.request() }).await.deliveries.is_empty());
     assert!(f.lease_as(LeaseRequest { per_subscription: 0, ..f.request() }).await.deliveries.is_empty());
+}
+
+async fn a_lease_says_who_has_more_that_is_due(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(2).await;
+    backlog(f, &site, 5).await;
+    let lane = f.lead(&site, "a@b.com").await;
+    f.apply(f.patch(site.id, lane, json!({"city": "Hilo"}))).await;
+    let have_more = async |per_subscription, limit| {
+        let batch = f.lease_as(LeaseRequest { per_subscription, limit, ..f.request() }).await;
+        (batch.deliveries.len(), batch.have_more)
+    };
+    let all = subscriptions.iter().copied().collect();
+    assert_eq!(have_more(4, 1000).await, (8, all));
+    let (count, one) = have_more(2, 3).await;
+    assert_eq!((count, one.len()), (3, 1), "its last is left out by the limit");
+    assert_eq!(have_more(2, 1000).await, (1, [].into()), "what waits in its lane is not due");
 }
 
 /// Nearly as many bytes as a lead may have.

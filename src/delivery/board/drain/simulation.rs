@@ -311,6 +311,7 @@ impl<R: Receiver> Simulation<R> {
         }
         let count = room.min(left).min(waiting.due.len());
         let taken: Vec<_> = waiting.due.drain(..count).collect();
+        batch.have_more.extend((!waiting.due.is_empty()).then_some(id));
         waiting.aside = 0;
         self.line.retain(|other| *other != number);
         self.line.push_back(number);

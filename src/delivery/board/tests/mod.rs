@@ -63,6 +63,12 @@ fn batch(deliveries: Vec<Leased>) -> LeaseBatch {
     LeaseBatch { deliveries, ..LeaseBatch::default() }
 }
 
+/// The same, and the store has more of each of their subscriptions.
+fn batch_of_more(deliveries: Vec<Leased>) -> LeaseBatch {
+    let have_more = deliveries.iter().map(|delivery| delivery.subscription).collect();
+    LeaseBatch { have_more, ..batch(deliveries) }
+}
+
 fn outcome(start: &Start, verdict: Verdict) -> Settled {
     let attempt =
         Attempt { started: now(), duration: Duration::ZERO, status: None, error: None, response: String::new() };
@@ -280,8 +286,8 @@ fn one_that_has_recovered_and_is_crowded_out_is_looked_at_until_the_store_says_t
     board.accept(batch((2..=15).map(|number| leased(number, subscription(number))).collect()), &request);
     let later = after(now(), NOW_AND_THEN);
     let request = board.plan(later, lease(), after(later, 2 * TIMEOUT)).unwrap();
-    let crowded_out = || batch(vec![leased(1, subscription(1)), leased(16, subscription(1))]);
-    board.accept(crowded_out(), &request);
+    let crowded_out = vec![leased(1, subscription(1)), leased(16, subscription(1))];
+    board.accept(batch_of_more(crowded_out), &request);
     let later = after(later, NOW_AND_THEN);
     let request = board.plan(later, lease(), after(later, 2 * TIMEOUT)).unwrap();
     assert!(request.busy.contains_key(&subscription(1)), "there is more of it");
@@ -340,6 +346,57 @@ fn whoever_is_not_told_of_what_falls_due_asks_for_it_when_there_is_space() {
     assert_eq!(board.space_for(subscription(1), now()), Space::Down);
     assert!(board.go_on(after(now(), Duration::from_secs(10))).lease);
     assert_eq!(board.space_for(subscription(1), now()), Space::For(1), "it must be told");
+}
+
+/// A board with two attempts of subscription 1 under way, which are all that it may hold.
+fn board_with_two_under_way(has_more: bool) -> (Board, Vec<Start>) {
+    let (mut board, _) = board(64);
+    let request = plan(&mut board);
+    let deliveries = vec![leased(1, subscription(1)), leased(2, subscription(1))];
+    let batch = if has_more { batch_of_more(deliveries) } else { batch(deliveries) };
+    let starts = board.accept(batch, &request).starts;
+    (board, starts)
+}
+
+#[test]
+fn the_store_is_asked_for_more_only_of_what_it_has_more_of() {
+    for has_more in [true, false] {
+        for verdict in [Verdict::Delivered, Verdict::Failed] {
+            let (mut board, starts) = board_with_two_under_way(has_more);
+            board.settle(&starts[0].seat, Some(outcome(&starts[0], verdict)), now());
+            assert_eq!(asks_again(&mut board, &starts[1], outcome(&starts[1], verdict)), has_more, "{verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn what_ends_while_the_store_is_asked_is_no_reason_to_ask_again_unless_little_is_left() {
+    let (mut board, starts) = board_with_two_under_way(true);
+    let delivered = |start| outcome(start, Verdict::Delivered);
+    assert!(asks_again(&mut board, &starts[0], delivered(&starts[0])));
+    let request = plan(&mut board);
+    let room = request.busy[&subscription(1)];
+    assert!(!asks_again(&mut board, &starts[1], delivered(&starts[1])), "it is just being asked");
+    let all: Vec<_> = (0..room).map(|number| leased(3 + number as u8, subscription(1))).collect();
+    assert!(!board.accept(batch_of_more(all), &request).lease, "so much is enough for now");
+
+    let (mut board, starts) = board_with_two_under_way(true);
+    assert!(asks_again(&mut board, &starts[0], delivered(&starts[0])));
+    let request = plan(&mut board);
+    assert!(!asks_again(&mut board, &starts[1], delivered(&starts[1])));
+    assert!(board.accept(batch_of_more(vec![leased(3, subscription(1))]), &request).lease, "one is little");
+}
+
+#[test]
+fn what_falls_due_while_the_store_is_asked_is_asked_for_as_soon_as_there_is_space() {
+    let (mut board, starts) = board_with_two_under_way(true);
+    // Nothing is learned from attempts that were broken off.
+    assert!(asks_again(&mut board, &starts[0], outcome(&starts[0], Verdict::Release)));
+    let request = plan(&mut board);
+    assert_eq!(request.busy[&subscription(1)], 1);
+    assert!(board.promise(subscription(1), 0, now()).is_some(), "it takes what the store is being asked for");
+    assert_eq!(board.space_for(subscription(1), now()), Space::Full);
+    assert!(asks_again(&mut board, &starts[1], outcome(&starts[1], Verdict::Release)));
 }
 
 #[test]

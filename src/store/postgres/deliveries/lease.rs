@@ -33,7 +33,7 @@ pub(in crate::store::postgres) const IN_LINE: &str = "SELECT seq, site_uuid, id,
      WHERE next_due_at <= $1 AND (next_due_at, seq) > ($2, $3) AND paused_at IS NULL AND removed_at IS NULL
      ORDER BY next_due_at, seq LIMIT $4";
 
-/// Puts those that were served where they now belong in the line: at its end, if more is due; or (`free`) where their first due
+/// Puts those that were served where they now belong in the line, and returns those places: at its end, if more is due; or (`free`) where their first due
 /// time is, or the end of the first lease. Those that somebody is just bringing forward stay where they are. Those that were
 /// `named` may have stood aside.
 pub(in crate::store::postgres) const STAND: &str = "UPDATE subscriptions s
@@ -51,7 +51,8 @@ pub(in crate::store::postgres) const STAND: &str = "UPDATE subscriptions s
          FROM unnest($1::UUID[], $2::BOOLEAN[], $3::BOOLEAN[]) AS r (id, free, named) JOIN subscriptions t ON t.id = r.id
          WHERE (t.next_due_at <= $4 OR r.named) FOR UPDATE OF t SKIP LOCKED
      ) served
-     WHERE s.site_uuid = served.site_uuid AND s.id = served.id";
+     WHERE s.site_uuid = served.site_uuid AND s.id = served.id
+     RETURNING s.id, s.next_due_at";
 
 /// Some of them, wherever they stand.
 pub(in crate::store::postgres) const CALLED: &str = "SELECT seq, site_uuid, id, next_due_at FROM subscriptions
@@ -104,10 +105,10 @@ pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBa
     };
     let in_line = leasing.begin().await?;
     leasing.walk_the_line(in_line).await?;
-    let next_due = leasing.stand_in_line().await?;
+    let (have_more, next_due) = leasing.stand_in_line().await?;
     let aside = leasing.aside.into_iter().map(|(id, _)| id);
     let passed_over = aside.chain(leasing.too_late).collect();
-    Ok(LeaseBatch { next_due, deliveries: leasing.taken, passed_over, cut_short: leasing.cut_short })
+    Ok(LeaseBatch { deliveries: leasing.taken, have_more, passed_over, cut_short: leasing.cut_short, next_due })
 }
 
 struct Leasing<'a> {
@@ -248,27 +249,36 @@ impl Leasing<'_> {
     }
 
     /// Puts those that were met where they now belong in the line, and commits. It never waits, since it may hold what
-    /// others need. Returns when the next falls due.
-    async fn stand_in_line(&self) -> Result<Option<Timestamp>> {
+    /// others need. Returns which of those that were served have more that is due, and when the next falls due.
+    async fn stand_in_line(&self) -> Result<(HashSet<SubscriptionId>, Option<Timestamp>)> {
         let sites: Vec<_> = self.served.iter().map(|served| served.site).collect();
         let free_keys = if sites.is_empty() { HashSet::new() } else { locks::try_sites(self.tx, &sites).await? };
         self.tx.make_ready(&[STAND, STAND_ASIDE, NEXT_IN_LINE]).await?;
         let last = async {
             let (stood, aside, next_due) = join!(biased; self.stand(&free_keys), self.stand_aside(), self.next_due());
-            stood.and(aside).and(next_due)
+            aside?;
+            Ok((stood?, next_due?))
         };
         self.tx.finish(last).await
     }
 
-    async fn stand(&self, free_keys: &HashSet<i64>) -> Result<()> {
+    async fn stand(&self, free_keys: &HashSet<i64>) -> Result<HashSet<SubscriptionId>> {
         if self.served.is_empty() {
-            return Ok(());
+            return Ok(HashSet::new());
         }
         let is_free = |served: &Wanted| free_keys.contains(&locks::of_site(served.site));
         let free: Vec<_> = self.served.iter().map(is_free).collect();
         let named: Vec<_> = self.served.iter().map(|served| self.request.again.contains(&served.id)).collect();
         let ids: Vec<_> = self.served.iter().map(|served| served.id).collect();
-        self.tx.run(STAND, params![ids, free, named, At(self.request.now)]).await.map(drop)
+        let now = At(self.request.now);
+        let read = |row: &Row| Ok((row.try_get("id")?, row.try_get::<_, Option<At>>("next_due_at")?));
+        let stood = self.tx.all(STAND, params![ids, free, named, now], read).await?;
+        // Those that were skipped are just being given more.
+        let mut have_more: HashSet<_> = ids.into_iter().collect();
+        stood.iter().filter(|(_, due)| due.is_none_or(|due| due > now)).for_each(|(id, _)| {
+            have_more.remove(id);
+        });
+        Ok(have_more)
     }
 
     async fn stand_aside(&self) -> Result<()> {

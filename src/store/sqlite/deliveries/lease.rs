@@ -6,7 +6,7 @@
 //! straight to what is due: what waits behind a lane's head, or for a subscription that has nothing due, is never
 //! looked at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use rusqlite::{Row, params};
@@ -67,6 +67,7 @@ pub(super) fn lease_due(tx: &Tx, request: LeaseRequest) -> Result<LeaseBatch> {
         taken: Vec::new(),
         bytes: None,
         cut_short: false,
+        have_more: HashSet::new(),
         passed_over: Vec::new(),
     };
     leasing.call()?;
@@ -74,6 +75,7 @@ pub(super) fn lease_due(tx: &Tx, request: LeaseRequest) -> Result<LeaseBatch> {
     let next_due = leasing.next_due()?;
     Ok(LeaseBatch {
         deliveries: leasing.taken,
+        have_more: leasing.have_more,
         passed_over: leasing.passed_over,
         cut_short: leasing.cut_short,
         next_due,
@@ -99,6 +101,7 @@ struct Leasing<'a> {
     bytes: Option<usize>,
     /// Whether there was no memory for what came next.
     cut_short: bool,
+    have_more: HashSet<SubscriptionId>,
     passed_over: Vec<SubscriptionId>,
 }
 
@@ -152,8 +155,10 @@ impl Leasing<'_> {
             return Ok(Served::NoMemory);
         }
         self.room.insert(receiver.id, room - leased);
-        let first_due: Option<At> = self.tx.one(FIRST_DUE, [receiver.id], |row| row.get("due_at"))?;
-        self.put(receiver, first_due.map(|due| due.max(At(self.request.now)))).map(|()| Served::Met)
+        let (now, id) = (At(self.request.now), receiver.id);
+        let first_due: Option<At> = self.tx.one(FIRST_DUE, [id], |row| row.get("due_at"))?;
+        self.have_more.extend(first_due.filter(|due| *due <= now).map(|_| id));
+        self.put(receiver, first_due.map(|due| due.max(now))).map(|()| Served::Met)
     }
 
     /// What a subscription has due: at most `wanted`, and no more than there is memory for.
