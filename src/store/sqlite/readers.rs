@@ -86,14 +86,16 @@ impl Readers {
 
     /// Finishes what was accepted, and closes the connections.
     pub(super) async fn close(&self) {
-        for connection in &self.for_look_ups {
-            lock(connection).take();
-        }
         lock(&self.jobs).take();
         let ends = std::mem::take(&mut *lock(&self.ends));
         for end in ends {
             // Nothing is ever sent: that the other end is gone is the news.
             let _ = end.await;
+        }
+        // One after the other, and after the threads: whoever is the last removes the log, and of two that close at once each sees
+        // the other, and leaves it.
+        for connection in &self.for_look_ups {
+            lock(connection).take();
         }
     }
 }
