@@ -44,9 +44,11 @@ impl Board {
                 to_be_asked.push(*id);
                 continue;
             }
-            let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
+            // What may be held ahead is for those that have a backlog: most only have something on its way.
+            let own_ahead = if entry.more { ahead } else { 0 };
+            let room = self.may_hold(entry, own_ahead, now).saturating_sub(entry.held());
             if entry.health == Health::Answering {
-                ahead = ahead.saturating_sub(room);
+                ahead -= own_ahead.min(room);
                 limit += room;
             }
             busy.insert(*id, room);

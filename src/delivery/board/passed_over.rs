@@ -23,6 +23,14 @@ impl PassedOver {
         self.failing.len() + self.others.len()
     }
 
+    /// Whether anybody waits that is in this health.
+    pub(super) fn has(&self, health: Health) -> bool {
+        match health {
+            Health::Failing => !self.failing.is_empty(),
+            Health::Unknown | Health::Answering => !self.others.is_empty(),
+        }
+    }
+
     /// Takes out those that wait longest, of those that fail or of the others.
     pub(super) fn take(&mut self, count: usize, failing: bool) -> Vec<SubscriptionId> {
         let line = if failing { &mut self.failing } else { &mut self.others };

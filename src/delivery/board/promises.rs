@@ -14,8 +14,7 @@ impl Board {
         if !self.open || !fits || self.limits.free(self.load()) == 0 || self.is_behind() {
             return None;
         }
-        let fails = self.entries.get(&id).is_some_and(Entry::fails);
-        if fails || !self.has_room(&id, now) {
+        if !self.entries.get(&id).is_none_or(|entry| self.is_its_turn(entry)) || !self.has_room(&id, now) {
             return None;
         }
         let number = self.next_number();
@@ -24,6 +23,15 @@ impl Board {
         self.wake(id);
         self.bytes += bytes;
         Some(number)
+    }
+
+    /// Whether nothing older waits for a turn. Only those that fail take turns; the rest have room or have not.
+    fn is_its_turn(&self, entry: &Entry) -> bool {
+        let waiting = self.sums.failing_ready + self.sums.promised;
+        !entry.fails()
+            || (!entry.waits()
+                && !self.passed_over.has(Health::Failing)
+                && self.limits.failing_turns(self.load()) > waiting)
     }
 
     /// Whether there is space for what falls due and waits in the store. If there is none, it is leased as soon as there is,

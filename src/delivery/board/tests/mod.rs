@@ -400,6 +400,23 @@ fn what_falls_due_while_the_store_is_asked_is_asked_for_as_soon_as_there_is_spac
 }
 
 #[test]
+fn only_those_that_have_more_are_leased_ahead() {
+    let (mut board, _jobs) = board(64);
+    for number in 1..=9 {
+        let request = plan(&mut board);
+        let deliveries = vec![leased(number, subscription(number)), leased(number + 100, subscription(number))];
+        let have_more = [subscription(5)].into();
+        let start = board.accept(LeaseBatch { have_more, ..batch(deliveries) }, &request).starts.remove(0);
+        board.settle(&start.seat, Some(outcome(&start, Verdict::Delivered)), now());
+        board.recorded(1);
+    }
+    let busy = plan(&mut board).busy;
+    let room = |number| busy[&subscription(number)];
+    assert_eq!((1..=9).filter(|number| room(*number) > 1).collect::<Vec<_>>(), [5]);
+    assert_eq!(room(5), 2 * 32 - 1);
+}
+
+#[test]
 fn the_end_of_a_pause_without_anything_due_asks_for_nothing() {
     let (mut board, _jobs) = board(64);
     let request = plan(&mut board);
@@ -518,13 +535,38 @@ fn a_closed_board_promises_nothing_and_puts_back_what_it_had_promised() {
 }
 
 #[test]
-fn a_failing_receiver_is_promised_nothing() {
-    let (mut board, _jobs) = board(64);
-    let number = board.promise(subscription(1), 10, now()).unwrap();
-    let start = board.keep(number, born(1, 10), now()).unwrap();
-    board.settle(&start.seat, Some(outcome(&start, Verdict::Retry(Timestamp::MAX))), now());
-    assert!(board.promise(subscription(1), 10, now()).is_none());
-    assert!(board.promise(subscription(2), 10, now()).is_some());
+fn a_failing_receiver_is_promised_room_for_one() {
+    let mut board = board_with_failing(1);
+    let number = board.promise(subscription(1), 0, now()).expect("nothing older waits");
+    assert!(board.promise(subscription(1), 0, now()).is_none());
+    let start = board.keep(number, born(2, 0), now()).unwrap();
+    assert!(board.promise(subscription(1), 0, now()).is_none());
+    board.settle(&start.seat, Some(refused(&start, Duration::from_secs(10))), now());
+    assert!(board.promise(subscription(1), 0, now()).is_none(), "it pauses");
+    assert!(board.promise(subscription(1), 0, after(now(), Duration::from_secs(10))).is_some());
+}
+
+#[test]
+fn a_failing_receiver_is_promised_nothing_before_what_may_be_older() {
+    let mut board = board_with_failing(2);
+    let request = plan(&mut board);
+    let start = board.accept(batch_of_more(vec![leased(2, subscription(1))]), &request).starts.remove(0);
+    board.settle(&start.seat, Some(outcome(&start, Verdict::Failed)), now());
+    assert!(board.promise(subscription(1), 0, now()).is_none(), "the store has more of it");
+
+    let request = plan(&mut board);
+    board.accept(LeaseBatch { passed_over: vec![subscription(1)], ..LeaseBatch::default() }, &request);
+    assert!(board.promise(subscription(2), 0, now()).is_none(), "another one waits for its turn");
+}
+
+#[test]
+fn failing_receivers_are_promised_no_more_turns_than_there_are() {
+    let mut board = board_with_failing(3);
+    let number = board.promise(subscription(1), 0, now()).unwrap();
+    assert!(board.promise(subscription(2), 0, now()).is_some());
+    assert!(board.promise(subscription(3), 0, now()).is_none());
+    board.withdraw(subscription(1), number);
+    assert!(board.promise(subscription(3), 0, now()).is_some());
 }
 
 #[test]
