@@ -132,7 +132,7 @@ async fn lease(shared: &Arc<Shared>, shutdown: &CancellationToken) -> Round {
         shared.board().close();
     }
     let due = batch.next_due.map_or(poll, |due| due.min(poll));
-    let next = shared.board().accept(batch, &request);
+    let next = shared.board().accept(batch, &request, shared.parts.clock.now());
     begin(shared, next.starts);
     if next.lease { Round::Again } else { Round::Wait(due) }
 }

@@ -224,7 +224,8 @@ impl fmt::Debug for Unlisted {
 pub struct LeaseBatch {
     /// The deliveries; of each lane at most one.
     pub deliveries: Vec<Leased>,
-    /// Subscriptions that were leased something and have more that is due, as far as the store knows: all that have are among them.
+    /// Subscriptions that were met and still have something due; and those of which something falls due before `next_due`, and
+    /// that have their hands full: the holder asks for these when they have room.
     pub have_more: HashSet<SubscriptionId>,
     /// Subscriptions that were due, but had no room or came too late for it, and stand aside for a while; the holder remembers
     /// them, and names them again when they have room. With an engine that many drivers share, another driver may have room for

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use super::entry::Entry;
 use super::{Board, Next};
 use crate::delivery::limits::Health;
 use crate::model::delivery::{LeaseBatch, LeaseRequest, Leased, Space, Unlisted};
@@ -45,7 +46,7 @@ impl Board {
                 continue;
             }
             // What may be held ahead is for those that have a backlog: most only have something on its way.
-            let own_ahead = if entry.more { ahead } else { 0 };
+            let own_ahead = if entry.waits() { ahead } else { 0 };
             let room = self.may_hold(entry, own_ahead, now).saturating_sub(entry.held());
             if entry.health == Health::Answering {
                 ahead -= own_ahead.min(room);
@@ -60,8 +61,11 @@ impl Board {
             self.more = true;
             return None;
         }
+        self.send_back(now);
         let again = self.call_again(&busy, now);
-        self.being_asked = busy.iter().filter(|(_, room)| **room > 0).map(|(id, _)| *id).collect();
+        let (with_room, without): (Vec<_>, Vec<_>) = busy.iter().partition(|(_, room)| **room > 0);
+        self.being_asked = with_room.into_iter().map(|(id, _)| *id).collect();
+        self.without_room = without.into_iter().map(|(id, _)| *id).collect();
         self.more = false;
         // The other half is for what is promised room meanwhile.
         let memory = (self.limits.memory - self.bytes).div_ceil(2);
@@ -114,11 +118,9 @@ impl Board {
         let room = self.may_hold(entry, ahead, now).saturating_sub(entry.held());
         self.ahead_for_shared -= ahead.min(room);
         self.ask_for(id, room);
-        if room == 0
-            && !is_down
-            && let Some(entry) = self.entries.get_mut(&id)
-        {
-            entry.expects = true;
+        if room == 0 {
+            self.without_room.insert(id);
+            self.change(id, |entry| entry.expects |= !is_down);
         }
         Some(match room {
             0 if is_down => Space::Down,
@@ -132,39 +134,42 @@ impl Board {
         self.asked_for.clear();
         self.to_be_asked.clear();
         self.being_asked.clear();
+        self.without_room.clear();
     }
 
-    /// Takes in what the store leased for `asked`.
-    pub fn accept(&mut self, batch: LeaseBatch, asked: &LeaseRequest) -> Next {
+    /// Takes in what the store leased for `asked`, as things stand `now`: while it was asked, attempts and pauses may have ended.
+    pub fn accept(&mut self, batch: LeaseBatch, asked: &LeaseRequest, now: Timestamp) -> Next {
         let LeaseBatch { deliveries, have_more, passed_over, cut_short, next_due: _ } = batch;
-        let to_be_asked = std::mem::take(&mut self.to_be_asked);
+        let (to_be_asked, without_room) =
+            (std::mem::take(&mut self.to_be_asked), std::mem::take(&mut self.without_room));
         self.forget_asked();
         self.more = cut_short || deliveries.len() >= asked.limit;
         let held = self.bytes;
         let bytes: usize = deliveries.iter().map(|delivery| delivery.body.len()).sum();
         self.usual_bytes = bytes.checked_div(deliveries.len()).unwrap_or(self.usual_bytes);
-        let mut met: HashSet<_> = asked.busy.keys().copied().collect();
+        let mut concerned: HashSet<_> = asked.busy.keys().chain(&have_more).copied().collect();
         for delivery in deliveries {
-            met.insert(delivery.subscription);
-            self.take_in(delivery, asked.now);
+            concerned.insert(delivery.subscription);
+            self.take_in(delivery, now);
         }
         self.remember_passed_over(&passed_over, &asked.again);
-        for id in to_be_asked.into_iter().filter(|id| !met.contains(id)) {
+        for id in to_be_asked.into_iter().filter(|id| !concerned.contains(id)) {
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.more = entry.expects;
             }
             self.forget_if_idle(id);
         }
         let mut low = false;
-        for id in met {
-            let not_asked = asked.busy.get(&id) == Some(&0);
-            low |= self.expect(id, not_asked, have_more.contains(&id), asked.now);
+        for id in concerned {
+            self.note_more(id, have_more.contains(&id));
+            low |= have_more.contains(&id) && self.lacks(id, without_room.contains(&id), now);
+            self.forget_if_idle(id);
         }
         // Where there is no memory for more than was just put back, asking again would bring the same.
         let again = self.more && (!cut_short || (held < self.bytes && self.bytes < self.limits.memory));
-        let starts = self.begin_in_turn(asked.now, usize::MAX);
+        let starts = self.begin_in_turn(now, usize::MAX);
         // What has ended since the store was asked may have made room.
-        let room = self.has_room_for_any(&passed_over, asked.now);
+        let room = self.has_room_for_any(&passed_over, now);
         Next { lease: (again || low || room) && self.limits.free(self.load()) > 0, starts }
     }
 
@@ -183,18 +188,25 @@ impl Board {
         }
     }
 
-    /// Takes note of whether the store may have more of a subscription. Returns whether it should be asked for that at once: what
-    /// ended while it was asked has left little.
-    fn expect(&mut self, id: SubscriptionId, not_asked: bool, has_more: bool, now: Timestamp) -> bool {
+    /// Takes note of whether the store has more of a subscription. If it did not get to the end, it is as before.
+    fn note_more(&mut self, id: SubscriptionId, has_more: bool) {
         let shares = self.shares_receiver(id);
-        let Some(entry) = self.entries.get_mut(&id) else { return false };
-        // What those have that were given no room is not known.
-        entry.more = not_asked || has_more || entry.expects || shares;
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.more = has_more || entry.expects || shares || (self.more && entry.more);
         self.expect_more(id);
         // Also one that slept, and was put back at once.
         self.wake(id);
-        self.forget_if_idle(id);
-        let entry = self.entries.get(&id).filter(|entry| entry.held() > 0 && !shares);
-        has_more && entry.is_some_and(|entry| self.runs_low(entry, now))
+    }
+
+    /// Whether more of a subscription should be leased at once, because of what has ended since the store was asked: it has room and
+    /// had none, or holds little of what it was given.
+    fn lacks(&self, id: SubscriptionId, had_no_room: bool, now: Timestamp) -> bool {
+        let entry = self.entries.get(&id);
+        if had_no_room {
+            return entry.is_none_or(|entry| self.may_hold(entry, 0, now) > entry.held());
+        }
+        // One that holds nothing was given nothing, or what it was given was put back.
+        let is_held = |entry: &&Entry| entry.held() > 0 && !self.shares_receiver(id);
+        entry.filter(is_held).is_some_and(|entry| self.runs_low(entry, now))
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct Board {
     asked_for: HashMap<(Key, bool), usize>,
     /// Those for which it was asked by name, until it answers: what ends meanwhile is no reason to ask again.
     being_asked: HashSet<SubscriptionId>,
+    /// Those for which it was told that there is no room, until it answers.
+    without_room: HashSet<SubscriptionId>,
     /// Those that are awake, and of which the request said nothing.
     to_be_asked: Vec<SubscriptionId>,
     /// How many of them may be held ready, before they can begin.
@@ -80,7 +82,7 @@ pub(super) struct Board {
     passed_over: PassedOver,
     /// Those recalled since the last lease was asked for: what it brings of them may be out of date.
     recalled: HashSet<SubscriptionId>,
-    /// Whether the store had more to lease than it was asked for.
+    /// Whether the store had more to lease than it was asked for, or could not be asked: the next place that is free is a reason to.
     more: bool,
     /// Whether attempts may begin.
     open: bool,
@@ -145,6 +147,7 @@ impl Board {
             asked: 0,
             asked_for: HashMap::new(),
             being_asked: HashSet::new(),
+            without_room: HashSet::new(),
             to_be_asked: Vec::new(),
             ahead_for_shared: 0,
             turns: VecDeque::new(),
@@ -185,16 +188,17 @@ impl Board {
         next.starts.extend(self.begin_in_turn(now, 4));
         let entry = self.entries.get(&seat.subscription);
         let shares = self.shares_receiver(seat.subscription);
-        let waits = |entry: &Entry| if shares { entry.is_called || entry.expects } else { entry.more };
+        let waits = |entry: &Entry| if shares { entry.is_called || entry.expects } else { entry.waits() };
         // What it waits for has just been asked for, unless it is news.
         let is_asked = |entry: &Entry| !entry.expects && self.being_asked.contains(&seat.subscription);
         let low = entry.is_some_and(|entry| waits(entry) && !is_asked(entry) && self.runs_low(entry, now));
-        // A turn of the failing ones is free, and only the store may know who waits for it, if there was none. For itself, one that
-        // pauses asks at the end of that.
-        let goes_on = |entry: &Entry| entry.waits() && entry.held_until.is_none();
-        let turn = entry.is_some_and(|entry| entry.fails() && (all_turns_were_taken || goes_on(entry)));
+        // Only the store may know who waits for a turn of the failing ones, if there was none.
+        let turn = all_turns_were_taken && self.limits.failing_turns(self.load()) > 0;
+        // If it pauses, it asks at the end of that.
+        let goes_on = |entry: &Entry| entry.fails() && entry.waits() && entry.held_until.is_none();
+        let goes_on = entry.is_some_and(goes_on);
         self.forget_if_idle(seat.subscription);
-        next.lease |= self.more || low || turn;
+        next.lease |= self.more || low || turn || goes_on;
         next
     }
 

@@ -23,12 +23,9 @@ impl PassedOver {
         self.failing.len() + self.others.len()
     }
 
-    /// Whether anybody waits that is in this health.
-    pub(super) fn has(&self, health: Health) -> bool {
-        match health {
-            Health::Failing => !self.failing.is_empty(),
-            Health::Unknown | Health::Answering => !self.others.is_empty(),
-        }
+    /// Whether anybody waits that fails.
+    pub(super) fn has_failing(&self) -> bool {
+        !self.failing.is_empty()
     }
 
     /// Takes out those that wait longest, of those that fail or of the others.
@@ -67,6 +64,14 @@ impl Board {
         let holds_nothing = |id: &&SubscriptionId| self.entries.get(id).is_some_and(|entry| !entry.is_awake());
         let failing = self.passed_over.failing.values().filter(holds_nothing);
         others.chain(failing.take(self.limits.failing_turns(self.load()))).copied().collect()
+    }
+
+    /// Has those that were called wait for their receiver again, if it takes nothing more meanwhile.
+    pub(super) fn send_back(&mut self, now: Timestamp) {
+        let takes_nothing =
+            |id: &SubscriptionId| self.entries.get(id).is_some_and(|entry| self.share_of_receiver(entry, now) == 0);
+        let called: Vec<_> = self.passed_over.all().filter(takes_nothing).collect();
+        called.into_iter().for_each(|id| self.line_up(id));
     }
 
     /// Takes note of whom the store has passed over; those that were `called` are so no longer.

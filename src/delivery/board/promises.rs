@@ -27,11 +27,10 @@ impl Board {
 
     /// Whether nothing older waits for a turn. Only those that fail take turns; the rest have room or have not.
     fn is_its_turn(&self, entry: &Entry) -> bool {
-        let waiting = self.sums.failing_ready + self.sums.promised;
-        !entry.fails()
-            || (!entry.waits()
-                && !self.passed_over.has(Health::Failing)
-                && self.limits.failing_turns(self.load()) > waiting)
+        // All that is promised counts, whoever it is promised to: it is rarely much.
+        let ahead = self.sums.failing_ready + self.sums.promised;
+        let has_turn = || self.limits.failing_turns(self.load()) > ahead;
+        !entry.fails() || (!entry.waits() && !self.passed_over.has_failing() && has_turn())
     }
 
     /// Whether there is space for what falls due and waits in the store. If there is none, it is leased as soon as there is,
@@ -45,10 +44,15 @@ impl Board {
             Health::Unknown | Health::Answering if is_closed || (!has_room && !entry.under_way.is_empty()) => {
                 Space::Full
             }
-            _ => return Space::For(1),
+            _ => Space::For(1),
         };
-        (entry.more, entry.expects) = (true, true);
-        self.expect_more(id);
+        if let Space::For(_) = space {
+            // So it is also given room ahead.
+            entry.more |= entry.held() > 0;
+        } else {
+            (entry.more, entry.expects) = (true, true);
+            self.expect_more(id);
+        }
         space
     }
 

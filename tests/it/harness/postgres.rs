@@ -119,6 +119,13 @@ impl Database {
         cluster().server.log()
     }
 
+    /// Whether somebody waits for an advisory lock.
+    pub fn has_a_waiter(&self) -> bool {
+        let sql = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+             WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted";
+        self.number(sql) > 0
+    }
+
     /// The number that a query returns.
     pub fn number(&self, sql: &str) -> i64 {
         cluster().server.number(&self.name, sql)

@@ -20,6 +20,7 @@ engines!(
     lanes_do_not_wait_for_each_other,
     the_limits_are_kept,
     a_lease_says_who_has_more_that_is_due,
+    a_lease_says_who_has_something_due_and_no_room_or_will_have,
     no_more_is_leased_than_there_is_memory_for,
     those_for_whom_there_was_no_memory_come_first_the_next_time,
     a_busy_subscription_gets_only_its_room,
@@ -189,6 +190,24 @@ async fn a_lease_says_who_has_more_that_is_due(f: &Fixture) {
     let (count, one) = have_more(2, 3).await;
     assert_eq!((count, one.len()), (3, 1), "its last is left out by the limit");
     assert_eq!(have_more(2, 1000).await, (1, [].into()), "what waits in its lane is not due");
+}
+
+async fn a_lease_says_who_has_something_due_and_no_room_or_will_have(f: &Fixture) {
+    let (site, _, subscriptions) = f.subscribed_site(3).await;
+    f.lead(&site, "a@b.com").await;
+    let later = f.lease().await.into_iter().find(|leased| leased.subscription == subscriptions[0]).unwrap();
+    f.record(&later, Verdict::Retry(time::after(f.now(), Duration::from_secs(5)))).await;
+    f.lead(&site, "c@d.com").await;
+    let full = |request: LeaseRequest, some: &[SubscriptionId]| LeaseRequest {
+        busy: some.iter().map(|id| (*id, 0)).collect(),
+        ..request
+    };
+    let batch = f.lease_as(full(f.request(), &subscriptions[1..])).await;
+    assert_eq!(batch.have_more, subscriptions[1..].iter().copied().collect());
+    assert_eq!(batch.next_due, Some(time::after(f.now(), Duration::from_secs(5))));
+    // What the other two have stands aside, or in line until it does: it is due, and not what is asked about here.
+    let batch = f.lease_as(full(f.request(), &subscriptions[..1])).await;
+    assert!(batch.have_more.contains(&subscriptions[0]), "its retry falls due before anything else");
 }
 
 /// Nearly as many bytes as a lead may have.

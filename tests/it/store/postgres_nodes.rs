@@ -10,6 +10,7 @@ use leadgate::model::oauth::GrantRefused;
 use leadgate::model::{LeadId, SubscriptionId, Timestamp, time};
 use leadgate::store::{self, DatabaseUrl, Found, OpenError, Purpose, Signal, StoreError};
 use serde_json::json;
+use tokio::join;
 use tokio::sync::mpsc;
 
 use super::courier::TestCourier;
@@ -138,6 +139,35 @@ async fn one_for_which_a_node_has_no_room_is_served_by_another_within_a_second()
     assert_eq!(lease(&nodes.two, 1099, &[]).await.deliveries.len(), 0);
     assert_eq!(lease(&nodes.one, 1100, &subscriptions).await.passed_over.len(), 0);
     assert_eq!(lease(&nodes.two, 1100, &[]).await.deliveries.len(), 1);
+    nodes.close().await;
+}
+
+/// Has whoever writes a lead wait for the lock 42.
+const GATE: &str = "CREATE FUNCTION wait() RETURNS TRIGGER LANGUAGE plpgsql AS
+         'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END';
+     CREATE TRIGGER gate BEFORE INSERT ON leads FOR EACH ROW EXECUTE FUNCTION wait();";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_to_which_another_node_is_just_adding_has_no_more_until_that_is_done() {
+    let nodes = Nodes::new().await;
+    let (site, _, _) = nodes.one.subscribed_site(1).await;
+    nodes.one.lead(&site, "a@b.com").await;
+    let holder = nodes.database.session().await;
+    nodes.database.sql(GATE);
+    holder.execute("SELECT pg_advisory_lock(42)", &[]).await.unwrap();
+    let adding = nodes.two.lead(&site, "c@d.com");
+    let leasing = async {
+        while !nodes.database.has_a_waiter() {
+            tokio::task::yield_now().await;
+        }
+        for due in [1, 0, 0] {
+            let batch = nodes.one.lease_as(nodes.one.request()).await;
+            assert_eq!((batch.deliveries.len(), batch.have_more), (due, HashSet::new()));
+        }
+        drop(holder);
+    };
+    join!(adding, leasing);
+    assert_eq!(nodes.one.lease().await.len(), 1);
     nodes.close().await;
 }
 

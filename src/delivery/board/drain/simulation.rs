@@ -268,7 +268,7 @@ impl<R: Receiver> Simulation<R> {
         let token = LeaseToken::from_bytes([9; 16]);
         let Some(request) = self.board.plan(self.time(), token, after(self.time(), LEASE)) else { return false };
         let batch = self.lease_due(&request);
-        let next = self.board.accept(batch, &request);
+        let next = self.board.accept(batch, &request, self.time());
         self.begin(next.starts);
         next.lease
     }
@@ -307,6 +307,7 @@ impl<R: Receiver> Simulation<R> {
         if room == 0 {
             waiting.aside = now + ASIDE;
             batch.passed_over.push(id);
+            batch.have_more.insert(id);
             return;
         }
         let count = room.min(left).min(waiting.due.len());

@@ -15,7 +15,7 @@ fn sharing(count: u8) -> (Board, Vec<Start>, UnboundedReceiver<Job>) {
     let (mut board, jobs) = board(512);
     let request = plan(&mut board);
     let deliveries = (1..=count).map(|number| to(1, number, subscription(number))).collect();
-    let starts = board.accept(batch(deliveries), &request).starts;
+    let starts = board.accept(batch(deliveries), &request, request.now).starts;
     (board, starts, jobs)
 }
 
@@ -32,7 +32,7 @@ fn end_all(board: &mut Board, starts: Vec<Start>, how: fn(&Start) -> Settled) ->
     }
     let request = plan(board);
     let again = starts.iter().map(|start| start.delivery.clone()).collect();
-    board.accept(batch(again), &request).starts
+    board.accept(batch(again), &request, request.now).starts
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn what_another_partner_sends_there_is_its_own_business() {
     fail_all(&mut board, starts);
     let request = plan(&mut board);
     let other = |number| Leased { partner: PartnerId::from_bytes([1; 16]), ..to(1, number, subscription(number)) };
-    assert_eq!(board.accept(batch((11..=14).map(other).collect()), &request).starts.len(), 4);
+    assert_eq!(board.accept(batch((11..=14).map(other).collect()), &request, request.now).starts.len(), 4);
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn those_who_share_a_receiver_are_not_listed_but_asked_when_they_are_met() {
     let request = plan(&mut board);
     assert!(request.busy.is_empty());
     assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::For(1)), "it may have two under way");
-    board.accept(batch(vec![]), &request);
+    board.accept(batch(vec![]), &request, request.now);
 
     assert_eq!(fail_all(&mut board, starts).len(), 1);
     plan(&mut board);
@@ -81,7 +81,7 @@ fn one_is_full() -> (Board, Vec<Start>, Start, UnboundedReceiver<Job>) {
     let (mut board, jobs) = board(512);
     let request = plan(&mut board);
     let deliveries = vec![to(1, 1, subscription(1)), to(1, 2, subscription(1)), to(1, 3, subscription(2))];
-    let starts = board.accept(batch(deliveries), &request).starts;
+    let starts = board.accept(batch(deliveries), &request, request.now).starts;
     assert_eq!(starts.len(), 3);
     let (full, mut other): (Vec<_>, Vec<_>) =
         starts.into_iter().partition(|start| start.delivery.subscription == subscription(1));
@@ -95,10 +95,10 @@ fn one_that_is_full_by_itself_is_not_called_before_it_has_room() {
     assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::Full));
     let passed_over = vec![subscription(1)];
     // There may be more of the other one, so it is asked once more.
-    assert!(board.accept(LeaseBatch { passed_over, ..LeaseBatch::default() }, &request).lease);
+    assert!(board.accept(LeaseBatch { passed_over, ..LeaseBatch::default() }, &request, request.now).lease);
     let request = plan(&mut board);
     assert_eq!(request.again, []);
-    assert!(!board.accept(batch(vec![]), &request).lease);
+    assert!(!board.accept(batch(vec![]), &request, request.now).lease);
     assert!(asks_again(&mut board, &starts[0], outcome(&starts[0], Verdict::Delivered)));
     assert_eq!(plan(&mut board).again, [subscription(1)]);
 }
@@ -111,7 +111,7 @@ fn one_that_was_told_to_be_full_is_leased_for_when_it_has_room() {
     board.recorded(1);
     let request = plan(&mut board);
     assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::Full));
-    assert!(!board.accept(batch(vec![]), &request).lease);
+    assert!(!board.accept(batch(vec![]), &request, request.now).lease);
     let leases = starts.iter().map(|start| asks_again(&mut board, start, outcome(start, Verdict::Delivered)));
     assert!(leases.collect::<Vec<_>>().contains(&true));
 }
@@ -123,10 +123,10 @@ fn those_that_wait_for_their_receiver_are_not_looked_at_for_a_lease() {
     let request = plan(&mut board);
     let passed_over = (9..=100).map(subscription).collect();
     let deliveries = (9..=100).map(|number| to(1, number, subscription(number))).collect();
-    board.accept(LeaseBatch { passed_over, ..batch(deliveries) }, &request);
+    board.accept(LeaseBatch { passed_over, ..batch(deliveries) }, &request, request.now);
     for _ in 0..3 {
         let request = plan(&mut board);
-        board.accept(batch(vec![]), &request);
+        board.accept(batch(vec![]), &request, request.now);
     }
     assert!(board.entries.len() >= 100 && board.awake.len() < 20, "{} are awake", board.awake.len());
     check(&board);
@@ -142,7 +142,7 @@ fn when_little_is_left_more_is_leased() {
         board.recorded(1);
     }
     let request = plan(&mut board);
-    board.accept(batch(vec![]), &request);
+    board.accept(batch(vec![]), &request, request.now);
     assert!(!board.settle(&last.seat, Some(outcome(&last, Verdict::Delivered)), now()).lease, "there is nothing more");
 
     let (mut board, starts, _jobs) = sharing(4);
@@ -167,7 +167,7 @@ fn one_that_leads_elsewhere_from_now_on_is_free_of_the_others() {
     fail_all(&mut board, starts);
     board.recall(subscription(8));
     let request = plan(&mut board);
-    assert_eq!(board.accept(batch(vec![to(2, 9, subscription(8))]), &request).starts.len(), 1);
+    assert_eq!(board.accept(batch(vec![to(2, 9, subscription(8))]), &request, request.now).starts.len(), 1);
     check(&board);
 }
 
@@ -185,12 +185,12 @@ fn what_was_learned_of_a_shared_receiver_is_forgotten_in_time() {
         time = board.next_turn().unwrap_or(time);
         starts.extend(board.go_on(time).starts);
         let request = board.plan(time, lease(), after(time, 2 * TIMEOUT)).unwrap();
-        starts.extend(board.accept(batch(vec![]), &request).starts);
+        starts.extend(board.accept(batch(vec![]), &request, request.now).starts);
     }
     assert_eq!(board.entries.len(), 8);
     let later = after(time, Duration::from_secs(601));
     let request = board.plan(later, lease(), after(later, 2 * TIMEOUT)).unwrap();
-    board.accept(batch(vec![]), &request);
+    board.accept(batch(vec![]), &request, request.now);
     assert_eq!((board.entries.len(), board.receivers.is_empty()), (0, true));
 }
 
@@ -285,7 +285,8 @@ impl World {
         for delivery in &deliveries {
             self.board.space_of_unlisted(delivery.subscription, self.time);
         }
-        let next = self.board.accept(LeaseBatch { deliveries, passed_over, ..LeaseBatch::default() }, &request);
+        let next =
+            self.board.accept(LeaseBatch { deliveries, passed_over, ..LeaseBatch::default() }, &request, request.now);
         self.under_way.extend(next.starts);
     }
 
@@ -349,7 +350,7 @@ proptest! {
             check(&world.board);
             let request = world.board.plan(world.time, lease(), world.until());
             if let Some(request) = request {
-                let next = world.board.accept(batch(vec![]), &request);
+                let next = world.board.accept(batch(vec![]), &request, request.now);
                 world.under_way.extend(next.starts);
             }
         }

@@ -33,26 +33,26 @@ pub(in crate::store::postgres) const IN_LINE: &str = "SELECT seq, site_uuid, id,
      WHERE next_due_at <= $1 AND (next_due_at, seq) > ($2, $3) AND paused_at IS NULL AND removed_at IS NULL
      ORDER BY next_due_at, seq LIMIT $4";
 
-/// Puts those that were served where they now belong in the line, and returns those places: at its end, if more is due; or (`free`) where their first due
+/// Puts those that were served where they now belong in the line: at its end, if more is due; or (`free`) where their first due
 /// time is, or the end of the first lease. Those that somebody is just bringing forward stay where they are. Those that were
-/// `named` may have stood aside.
+/// `named` may have stood aside. Returns of each that was put somewhere whether it has more that is due.
 pub(in crate::store::postgres) const STAND: &str = "UPDATE subscriptions s
-     SET next_due_at = CASE WHEN served.free AND (
-             SELECT TRUE FROM deliveries d
-             WHERE d.subscription_id = s.id AND d.due_at <= $4 AND coalesce(d.leased_until, 0) <= $4 ORDER BY d.due_at LIMIT 1
-         ) IS NULL
+     SET next_due_at = CASE WHEN served.free AND NOT served.has_more
          THEN least(
              (SELECT min(d.leased_until) FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at <= $4),
              (SELECT d.due_at FROM deliveries d WHERE d.subscription_id = s.id AND d.due_at > $4 ORDER BY d.due_at LIMIT 1)
          )
          ELSE $4 END
      FROM (
-         SELECT t.site_uuid, t.id, r.free
+         SELECT t.site_uuid, t.id, r.free, (
+             SELECT TRUE FROM deliveries d
+             WHERE d.subscription_id = t.id AND d.due_at <= $4 AND coalesce(d.leased_until, 0) <= $4 ORDER BY d.due_at LIMIT 1
+         ) IS NOT NULL AS has_more
          FROM unnest($1::UUID[], $2::BOOLEAN[], $3::BOOLEAN[]) AS r (id, free, named) JOIN subscriptions t ON t.id = r.id
          WHERE (t.next_due_at <= $4 OR r.named) FOR UPDATE OF t SKIP LOCKED
      ) served
      WHERE s.site_uuid = served.site_uuid AND s.id = served.id
-     RETURNING s.id, s.next_due_at";
+     RETURNING s.id, served.has_more";
 
 /// Some of them, wherever they stand.
 pub(in crate::store::postgres) const CALLED: &str = "SELECT seq, site_uuid, id, next_due_at FROM subscriptions
@@ -90,6 +90,13 @@ struct Receiver {
     next_due: Timestamp,
 }
 
+/// What is known when all stand where they belong.
+struct Stood {
+    /// Those that were served and have more that is due; and those that fall due before `next_due` and have their hands full.
+    have_more: HashSet<SubscriptionId>,
+    next_due: Option<Timestamp>,
+}
+
 /// Leases what is due, as the request says.
 pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBatch> {
     let mut leasing = Leasing {
@@ -100,12 +107,14 @@ pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBa
         bytes: None,
         cut_short: false,
         served: Vec::new(),
+        without_room: HashSet::new(),
         aside: Vec::new(),
         too_late: Vec::new(),
     };
     let in_line = leasing.begin().await?;
     leasing.walk_the_line(in_line).await?;
-    let (have_more, next_due) = leasing.stand_in_line().await?;
+    let Stood { mut have_more, next_due } = leasing.stand_in_line().await?;
+    have_more.extend(leasing.without_room);
     let aside = leasing.aside.into_iter().map(|(id, _)| id);
     let passed_over = aside.chain(leasing.too_late).collect();
     Ok(LeaseBatch { deliveries: leasing.taken, have_more, passed_over, cut_short: leasing.cut_short, next_due })
@@ -122,6 +131,8 @@ struct Leasing<'a> {
     /// Whether there was no memory for what came next.
     cut_short: bool,
     served: Vec<Wanted>,
+    /// Those that were met in line and have no room.
+    without_room: HashSet<SubscriptionId>,
     /// Those that were met in line and have no room, and until when they stand aside.
     aside: Vec<(SubscriptionId, Timestamp)>,
     /// Those that are named, and came too late.
@@ -200,6 +211,9 @@ impl Leasing<'_> {
             if !self.seen.insert(receiver.id) {
                 continue;
             }
+            if matches!(space, Space::For(0) | Space::Full | Space::Down) {
+                self.without_room.insert(receiver.id);
+            }
             match space {
                 Space::For(0) | Space::Full => self.pass_over_full(receiver),
                 Space::For(room) => {
@@ -249,19 +263,23 @@ impl Leasing<'_> {
     }
 
     /// Puts those that were met where they now belong in the line, and commits. It never waits, since it may hold what
-    /// others need. Returns which of those that were served have more that is due, and when the next falls due.
-    async fn stand_in_line(&self) -> Result<(HashSet<SubscriptionId>, Option<Timestamp>)> {
+    /// others need.
+    async fn stand_in_line(&self) -> Result<Stood> {
         let sites: Vec<_> = self.served.iter().map(|served| served.site).collect();
         let free_keys = if sites.is_empty() { HashSet::new() } else { locks::try_sites(self.tx, &sites).await? };
         self.tx.make_ready(&[STAND, STAND_ASIDE, NEXT_IN_LINE]).await?;
         let last = async {
             let (stood, aside, next_due) = join!(biased; self.stand(&free_keys), self.stand_aside(), self.next_due());
+            let mut have_more = stood?;
             aside?;
-            Ok((stood?, next_due?))
+            let (next_due, full) = next_due?;
+            have_more.extend(full);
+            Ok(Stood { have_more, next_due })
         };
         self.tx.finish(last).await
     }
 
+    /// Returns those that have more that is due. Whoever is just bringing others forward tells of that.
     async fn stand(&self, free_keys: &HashSet<i64>) -> Result<HashSet<SubscriptionId>> {
         if self.served.is_empty() {
             return Ok(HashSet::new());
@@ -271,14 +289,9 @@ impl Leasing<'_> {
         let named: Vec<_> = self.served.iter().map(|served| self.request.again.contains(&served.id)).collect();
         let ids: Vec<_> = self.served.iter().map(|served| served.id).collect();
         let now = At(self.request.now);
-        let read = |row: &Row| Ok((row.try_get("id")?, row.try_get::<_, Option<At>>("next_due_at")?));
-        let stood = self.tx.all(STAND, params![ids, free, named, now], read).await?;
-        // Those that were skipped are just being given more.
-        let mut have_more: HashSet<_> = ids.into_iter().collect();
-        stood.iter().filter(|(_, due)| due.is_none_or(|due| due > now)).for_each(|(id, _)| {
-            have_more.remove(id);
-        });
-        Ok(have_more)
+        let read = |row: &Row| Ok((row.try_get("id")?, row.try_get("has_more")?));
+        let stood: Vec<(SubscriptionId, bool)> = self.tx.all(STAND, params![ids, free, named, now], read).await?;
+        Ok(stood.into_iter().filter(|(_, has_more)| *has_more).map(|(id, _)| id).collect())
     }
 
     async fn stand_aside(&self) -> Result<()> {
@@ -289,14 +302,20 @@ impl Leasing<'_> {
         self.tx.run(STAND_ASIDE, params![ids, At(self.request.now), until]).await.map(drop)
     }
 
-    /// When the next of those that have space falls due. Those without are the holder's own: it asks again when it has
-    /// room. Looks at no more than one step of them.
-    async fn next_due(&self) -> Result<Option<Timestamp>> {
+    /// When the next of those that have space falls due; and those before it that have their hands full: they are the holder's own,
+    /// and it asks again when they have room. Looks at no more than one step of them.
+    async fn next_due(&self) -> Result<(Option<Timestamp>, Vec<SubscriptionId>)> {
         let read = |row: &Row| Ok((row.try_get::<_, SubscriptionId>("id")?, at(row, "next_due_at")?));
         let later = self.tx.all(NEXT_IN_LINE, params![At(self.request.now), rows(STEP)], read).await?;
-        let has_space = |id: &SubscriptionId| matches!(self.request.space_for(*id), Space::For(_));
-        let next = later.iter().find(|(id, _)| has_space(id));
-        Ok(next.or(later.last().filter(|_| later.len() == STEP)).map(|(_, due)| *due))
+        let mut full = Vec::new();
+        for (id, due) in &later {
+            match self.request.space_for(*id) {
+                Space::For(_) => return Ok((Some(*due), full)),
+                Space::Full => full.push(*id),
+                Space::Down => {}
+            }
+        }
+        Ok((later.last().filter(|_| later.len() == STEP).map(|(_, due)| *due), full))
     }
 }
 

@@ -145,7 +145,9 @@ impl Leasing<'_> {
     /// Leases what a subscription has due, as far as there is room, and puts it where it now belongs in the line. If there was no
     /// memory for its first, it keeps its place: next time it comes first, and so is served.
     fn serve(&mut self, receiver: &Receiver) -> Result<Served> {
-        let Some(room) = self.room_of(receiver.id) else { return self.pass_over(receiver).map(|()| Served::Met) };
+        let Space::For(room) = self.space_of(receiver.id) else {
+            return self.pass_over(receiver).map(|()| Served::Met);
+        };
         let wanted = if self.is_full() { 0 } else { room.min(self.request.limit - self.taken.len()) };
         if wanted == 0 {
             return Ok(Served::Met);
@@ -194,17 +196,14 @@ impl Leasing<'_> {
         Ok(count)
     }
 
-    /// What is left of a subscription's room; `None` if it had none from the start.
-    fn room_of(&self, id: SubscriptionId) -> Option<usize> {
-        self.room.get(&id).copied().or_else(|| match self.request.space_for(id) {
-            Space::For(room) => Some(room),
-            // There is no other driver.
-            Space::Full | Space::Down => None,
-        })
+    /// What is left of a subscription's room, or what it had from the start.
+    fn space_of(&self, id: SubscriptionId) -> Space {
+        self.room.get(&id).map_or_else(|| self.request.space_for(id), |room| Space::For(*room))
     }
 
     fn pass_over(&mut self, receiver: &Receiver) -> Result<()> {
         self.passed_over.push(receiver.id);
+        self.have_more.insert(receiver.id);
         self.put(receiver, Some(At(self.request.aside_until())))
     }
 
@@ -213,20 +212,23 @@ impl Leasing<'_> {
         Ok(())
     }
 
-    /// When the next of those that have room falls due. Those without are the holder's own: it asks again when it has
-    /// room. Looks at no more than one step of them.
-    fn next_due(&self) -> Result<Option<Timestamp>> {
+    /// When the next of those that have room falls due. Those before it that have their hands full are the holder's own: it asks
+    /// again when they have room. Looks at no more than one step of them.
+    fn next_due(&mut self) -> Result<Option<Timestamp>> {
         let mut statement = self.tx.prepare_cached(NEXT_IN_LINE)?;
         let mut later = statement.query(params![At(self.request.now), rows(STEP)])?;
-        let (mut full, mut last) = (0, None);
+        let (mut without, mut last) = (0, None);
         while let Some(row) = later.next()? {
+            let id = row.get("id")?;
             last = Some(at(row, "next_due_at")?);
-            if self.room_of(row.get("id")?).is_some() {
-                return Ok(last);
+            match self.space_of(id) {
+                Space::For(_) => return Ok(last),
+                Space::Full => self.have_more.extend([id]),
+                Space::Down => {}
             }
-            full += 1;
+            without += 1;
         }
-        Ok(last.filter(|_| full == STEP))
+        Ok(last.filter(|_| without == STEP))
     }
 }
 

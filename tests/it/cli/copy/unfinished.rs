@@ -11,9 +11,6 @@ const GATE: &str = "CREATE FUNCTION wait() RETURNS TRIGGER LANGUAGE plpgsql AS
          'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END';
      CREATE TRIGGER gate BEFORE INSERT ON leads FOR EACH ROW WHEN (NEW.seq = 6000) EXECUTE FUNCTION wait();";
 
-const WAITING: &str = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-     WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted";
-
 /// A database with a site that has 12,000 leads: three batches.
 fn many_leads() -> Home {
     let home = one_site();
@@ -45,7 +42,7 @@ async fn kill_in_the_middle(home: &Home, command: &str, database: &Database) {
     let holder = database.session().await;
     holder.execute("SELECT pg_advisory_lock(42)", &[]).await.unwrap();
     let copying = home.start(command);
-    while database.number(WAITING) == 0 {}
+    while !database.has_a_waiter() {}
     copying.kill();
     assert_nobody_serves(database);
     drop(holder);
