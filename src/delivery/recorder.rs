@@ -1,17 +1,26 @@
-//! Writes outcomes down: whatever has queued goes in one batch, and a lone one waits for nobody. When the store does not
+//! Writes outcomes down: whatever has queued goes in one batch, and a lone one waits for nobody. Batches keep a little distance,
+//! so that a receiver whose answers come one after the other does not cost a transaction for each. When the store does not
 //! answer, outcomes are kept and written later; the board leases no more until they are, or while too many are kept.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep_until};
 
 use super::shared::Shared;
 use crate::model::delivery::{Outcome, Verdict};
 use crate::model::time::after;
 use crate::model::{LeadId, SubscriptionId};
 use crate::store::{StoreError, queue};
+
+/// From the beginning of one batch to that of the next. A lead's next change waits so long at most, if many are changed.
+const APART: Duration = Duration::from_millis(3);
+
+/// A batch of so many waits for nothing: a larger one is hardly cheaper for each.
+const ENOUGH: usize = 32;
 
 /// Outcomes in one batch, at most.
 const BATCH: usize = 512;
@@ -41,11 +50,13 @@ pub(super) struct Recorder {
     /// Subscriptions to hasten, each with the lane to go on behind.
     hasten: VecDeque<(SubscriptionId, Option<LeadId>)>,
     stopping: bool,
+    /// When the last batch was begun.
+    begun: Instant,
 }
 
 impl Recorder {
     pub fn new(shared: Arc<Shared>, jobs: UnboundedReceiver<Job>) -> Self {
-        Self { shared, jobs, batch: Vec::new(), hasten: VecDeque::new(), stopping: false }
+        Self { shared, jobs, batch: Vec::new(), hasten: VecDeque::new(), stopping: false, begun: Instant::now() }
     }
 
     pub async fn run(mut self) {
@@ -54,6 +65,7 @@ impl Recorder {
                 // The board, which this task shares, keeps the other end open.
                 let Some(job) = self.jobs.recv().await else { break };
                 self.take(job);
+                self.keep_distance().await;
             }
             self.gather().await;
             self.record().await;
@@ -61,6 +73,20 @@ impl Recorder {
                 self.hasten_some().await;
             }
         }
+    }
+
+    /// Takes what comes until the last batch is [`APART`], or it is [`ENOUGH`]. It is real time, whatever the clock of the deliveries
+    /// says: nothing but the size of the batches depends on it.
+    async fn keep_distance(&mut self) {
+        let mut apart = pin!(sleep_until(self.begun + APART));
+        while self.batch.len() < ENOUGH && !self.stopping {
+            tokio::select! {
+                biased;
+                Some(job) = self.jobs.recv() => self.take(job),
+                () = &mut apart => break,
+            }
+        }
+        self.begun = Instant::now();
     }
 
     /// Takes what has come, and what comes soon: a batch costs little more than one outcome, and where many attempts end, many

@@ -15,12 +15,24 @@ const FLOOR: f64 = 250.0;
 /// How long a latency counts as what the receiver can do, at least; at most twice as long. Milliseconds.
 const GENERATION: f64 = 30_000.0;
 
+/// A window of requests is spread over this share of the time that an answer takes: far enough to be apart, and the receiver is
+/// still kept busy. Only where that is a millisecond for each.
+const SPREAD: f64 = 0.8;
+
+/// And only after so many rounds in which answers got no slower: before, it is more important to find out what it takes.
+const STEADY: usize = 64;
+
+/// No two requests are kept further apart than this, in milliseconds: it serves its purpose.
+const LONGEST_APART: f64 = 2.0;
+
 /// A window that follows the latency.
 #[derive(Debug, Default)]
 pub struct Latency {
     /// `None`: as large as may be.
     limit: Option<usize>,
     round: Round,
+    /// Rounds since answers last got slower.
+    steady: usize,
     /// The lowest mean of a round, in this generation and the one before; milliseconds.
     low: Option<f64>,
     lower: Option<f64>,
@@ -68,7 +80,16 @@ impl Latency {
         window.saturating_sub(under_way).max((rounds * window as f64).ceil() as usize)
     }
 
+    /// How far apart requests begin at least, with this window.
+    pub fn apart(&self, window: usize) -> Duration {
+        let usual = self.usual().filter(|_| self.steady >= STEADY);
+        let apart = usual.map_or(0.0, |usual| (SPREAD * usual / window as f64).min(LONGEST_APART));
+        // The clock counts whole milliseconds.
+        Duration::from_millis(apart as u64)
+    }
+
     fn adapt(&mut self, slower: bool, most: usize) {
+        self.steady = if slower { 0 } else { self.steady.saturating_add(1) };
         let window = self.window(most);
         let next = if slower { (window / 2).max(1) } else { window + 1 };
         self.limit = (next < most).then_some(next);
@@ -147,6 +168,16 @@ mod tests {
         assert!(latency.window(MOST) < 8, "{latency:?}");
         go_on(&mut latency, &mut now, 180.0, |_| 400.0);
         assert_eq!(latency.window(MOST), MOST);
+    }
+
+    #[test]
+    fn only_those_that_take_their_time_are_sent_to_one_after_the_other() {
+        for (millis, apart) in [(1.0, 0), (19.0, 0), (20.0, 1), (50.0, 2), (5_000.0, 2)] {
+            let (mut latency, mut now) = (Latency::default(), 0.0);
+            assert_eq!(latency.apart(MOST), Duration::ZERO, "nothing is known yet");
+            go_on(&mut latency, &mut now, STEADY as f64 * millis / 1000.0, |_| millis);
+            assert_eq!(latency.apart(MOST), Duration::from_millis(apart), "{millis} ms");
+        }
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! How fast one receiver is sent to: as fast as it keeps up with, and no faster.
 //!
 //! A receiver that has never refused anything, and does not get slow, pays nothing for this: its [`Pace`] has no limit. The
-//! others are held by three means, each pure arithmetic on the times and numbers that it is told:
+//! others are held by four means, each pure arithmetic on the times and numbers that it is told:
 //!
 //! - **The window** ([`latency`]): requests under way at once. It is halved when answers take twice as long as they used to,
 //!   and grows by one for each round that does not: what is queued at the receiver stays short.
 //! - **What it takes** ([`rate`]): requests per second, since a window of one is already a thousand per second at a receiver that
 //!   answers within a millisecond; and requests under way, for one whose own limit is that. Both are unknown until the receiver
 //!   refuses (429, 503, 504, a time-out); then they begin below what was taken at that time, and grow by time.
+//! - **The distance** ([`latency`]): where an answer takes its time, requests that could begin together begin a millisecond or two
+//!   apart. Else they would stay together for ever: answered together, recorded together, and all others behind them.
 //! - **The pause**: a receiver that refuses or fails each time is tried less and less often, down to once in
 //!   [`LONGEST_PAUSE`]. So its backlog is still waiting when it comes back, instead of being put off for hours; and then it
 //!   begins slowly.
@@ -72,6 +74,8 @@ pub struct Pace {
     longest_pause: Duration,
     rate: Rate,
     latency: Latency,
+    /// When the last one began.
+    began: Option<Timestamp>,
     /// When a limit was last learned.
     learned: Option<Timestamp>,
 }
@@ -87,6 +91,7 @@ impl Default for Pace {
             longest_pause: LONGEST_PAUSE,
             rate: Rate::default(),
             latency: Latency::default(),
+            began: None,
             learned: None,
         }
     }
@@ -133,14 +138,24 @@ impl Pace {
             self.rate.is_full(millis(now));
             return Turn::Full;
         }
-        match self.rate.turn(millis(now)) {
-            None => Turn::Now,
-            Some(at) => Turn::At(from_millis(at)),
-        }
+        let turn = match self.rate.turn(millis(now)) {
+            None => self.far_enough(under_way, most, now),
+            at => at.map(from_millis),
+        };
+        turn.map_or(Turn::Now, Turn::At)
+    }
+
+    /// When one more is far enough from the one before, if it is not now. Those that are limited anyway get no more at once than they
+    /// take.
+    fn far_enough(&self, under_way: usize, most: usize, now: Timestamp) -> Option<Timestamp> {
+        let is_free = under_way > 0 && self.window(most) == most && !self.rate.is_known();
+        let began = self.began.filter(|began| is_free && *began <= now)?;
+        Some(after(began, self.latency.apart(most))).filter(|at| now < *at)
     }
 
     /// One more has begun.
     pub fn began(&mut self, now: Timestamp) {
+        self.began = Some(now);
         self.rate.began(millis(now));
     }
 

@@ -57,6 +57,7 @@ impl Story {
 }
 
 const TOOK: Sign = Sign::Took(Duration::from_millis(20));
+const TOOK_AT_ONCE: Sign = Sign::Took(Duration::from_millis(1));
 const REFUSED: Sign = Sign::Refused(Duration::ZERO);
 
 #[test]
@@ -64,11 +65,36 @@ fn a_receiver_that_takes_everything_is_never_held_back() {
     let mut story = Story::default();
     for _ in 0..100_000 {
         assert!(story.may_begin_beside(MOST - 1));
-        assert_eq!(story.attempt(TOOK), 0);
+        assert_eq!(story.attempt(TOOK_AT_ONCE), 0);
     }
     assert!(!story.pace.is_limited(MOST, at(0)));
     assert!(story.pace.is_blank(), "nothing of it is kept");
-    assert_eq!(story.pace.may_hold(Duration::from_secs(1), 0, MOST, at(0)), 800, "sixteen each 20 ms");
+    assert_eq!(story.pace.may_hold(Duration::from_secs(1), 0, MOST, at(0)), 16_000, "sixteen each millisecond");
+}
+
+#[test]
+fn a_receiver_that_takes_its_time_gets_one_after_the_other_and_no_fewer() {
+    let (mut story, mut ends, mut begun) =
+        (Story::default(), std::collections::BTreeMap::<u64, Vec<u64>>::new(), vec![]);
+    for millis in 0..10_000 {
+        story.millis = millis;
+        for number in ends.remove(&millis).unwrap_or_default() {
+            let under_way = ends.values().map(Vec::len).sum::<usize>() + 1;
+            story.end(number, under_way, TOOK);
+        }
+        let under_way = |ends: &std::collections::BTreeMap<u64, Vec<u64>>| ends.values().map(Vec::len).sum::<usize>();
+        let mut together = 0;
+        while under_way(&ends) < MOST && story.may_begin_beside(under_way(&ends)) {
+            let number = story.begin();
+            ends.entry(millis + 20).or_default().push(number);
+            together += 1;
+        }
+        begun.push(together);
+    }
+    assert_eq!(begun[0], MOST, "nothing is known of it");
+    let later = &begun[2000..];
+    assert!(later.iter().all(|together| *together <= 1));
+    assert_eq!(later.iter().sum::<usize>(), later.len() * MOST / 20, "it is kept busy");
 }
 
 #[test]
