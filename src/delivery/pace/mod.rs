@@ -1,6 +1,6 @@
 //! How fast one receiver is sent to: as fast as it keeps up with, and no faster.
 //!
-//! A receiver that has never refused anything, and does not get slow, pays nothing for this: its [`Pace`] has no limit. The
+//! A receiver that has never refused anything, and does not get slow, pays next to nothing for this: its [`Pace`] has no limit. The
 //! others are held by four means, each pure arithmetic on the times and numbers that it is told:
 //!
 //! - **The window** ([`latency`]): requests under way at once. It is halved when answers take twice as long as they used to,
