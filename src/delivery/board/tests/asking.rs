@@ -205,3 +205,22 @@ fn a_lease_that_was_cut_short_goes_on_when_there_is_memory_again_and_not_before(
     assert!(!board.accept(cut_short(vec![other(3)]), &request, request.now).lease);
     assert_eq!(recorded(&mut jobs), [(3, Verdict::Release)]);
 }
+
+#[test]
+fn a_pause_that_ends_while_the_store_is_asked_is_over_when_it_answers() {
+    let wait = Duration::from_secs(10);
+    for (passed, asks) in [(Duration::from_secs(9), false), (wait, true)] {
+        let mut board = board_with_failing(1);
+        let request = plan(&mut board);
+        let start = board.accept(batch(vec![leased(1, subscription(1))]), &request, request.now).starts.remove(0);
+        board.settle(&start.seat, Some(refused(&start, wait)), now());
+        board.recorded(1);
+        let request = plan(&mut board);
+        assert_eq!(board.space_of_unlisted(subscription(1), now()), Some(Space::Down));
+        let later = after(now(), passed);
+        assert!(!board.go_on(later).lease, "it is not known yet that anything of it is due");
+        let have_more = [subscription(1)].into();
+        let met = LeaseBatch { have_more, passed_over: vec![subscription(1)], ..LeaseBatch::default() };
+        assert_eq!(board.accept(met, &request, later).lease, asks);
+    }
+}

@@ -157,3 +157,16 @@ fn subscriptions_that_hold_nothing_are_forgotten_unless_they_fail() {
         assert_eq!((board.entries.len(), board.hosts.is_empty(), board.sums.under_way), (kept, true, 0), "{verdict:?}");
     }
 }
+
+#[test]
+fn a_turn_that_one_frees_which_recovers_is_another_ones() {
+    let mut board = board_with_failing(3);
+    let request = plan(&mut board);
+    let both = (1..=2).map(|number| leased(number, subscription(number))).collect();
+    let starts = board.accept(batch(both), &request, request.now).starts;
+    let request = plan(&mut board);
+    let passed_over = vec![subscription(3)];
+    board.accept(LeaseBatch { passed_over, ..LeaseBatch::default() }, &request, request.now);
+    assert!(asks_again(&mut board, &starts[0], outcome(&starts[0], Verdict::Delivered)));
+    assert_eq!(plan(&mut board).again, [subscription(3)]);
+}

@@ -231,6 +231,25 @@ impl World {
         }
     }
 
+    /// Those that have something due, room for it, and nothing whose end would be a reason to ask, while nobody is about to.
+    fn forgotten(&self) -> Vec<SubscriptionId> {
+        let is_driver_idle = self.asked.is_none() && !self.wake && self.next_due.is_none();
+        // The next place that is free is a reason to ask.
+        let waits_for_a_place = self.board.more && self.board.load().taken > 0;
+        // A shared receiver that is closed is a reason for itself, when it opens.
+        if self.shared || !is_driver_idle || waits_for_a_place || self.board.limits.free(self.board.load()) == 0 {
+            return Vec::new();
+        }
+        let has_room = |id: &SubscriptionId| {
+            self.board
+                .entries
+                .get(id)
+                .is_none_or(|entry| entry.held() == 0 && self.board.may_hold(entry, 0, self.time) > 0)
+        };
+        let due = (1..=SUBSCRIPTIONS).filter(|number| self.waiting[usize::from(*number)].due > 0);
+        due.map(subscription).filter(has_room).collect()
+    }
+
     /// All goes well from now on. Nobody asks without a reason.
     fn go_on_well(&mut self) {
         for _ in 0..400 {
@@ -256,6 +275,7 @@ proptest! {
         let mut world = World::new(if few { 4 } else { 64 }, shared, aside);
         for event in events {
             world.happen(event);
+            prop_assert_eq!(world.forgotten(), vec![]);
         }
         world.go_on_well();
         let due: Vec<_> = world.waiting.iter().map(|waiting| waiting.due).collect();
