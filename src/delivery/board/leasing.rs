@@ -63,9 +63,7 @@ impl Board {
         }
         self.send_back(now);
         let again = self.call_again(&busy, now);
-        let (with_room, without): (Vec<_>, Vec<_>) = busy.iter().partition(|(_, room)| **room > 0);
-        self.being_asked = with_room.into_iter().map(|(id, _)| *id).collect();
-        self.without_room = without.into_iter().map(|(id, _)| *id).collect();
+        self.being_asked = busy.iter().filter(|(_, room)| **room > 0).map(|(id, _)| *id).collect();
         self.more = false;
         // The other half is for what is promised room meanwhile.
         let memory = (self.limits.memory - self.bytes).div_ceil(2);
@@ -120,7 +118,9 @@ impl Board {
         self.ask_for(id, room);
         if room == 0 {
             self.without_room.insert(id);
-            self.change(id, |entry| entry.expects |= !is_down);
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.expects |= !is_down;
+            }
         }
         Some(match room {
             0 if is_down => Space::Down,
@@ -161,8 +161,10 @@ impl Board {
         }
         let mut low = false;
         for id in concerned {
-            self.note_more(id, have_more.contains(&id));
-            low |= have_more.contains(&id) && self.lacks(id, without_room.contains(&id), now);
+            let has_more = have_more.contains(&id);
+            self.note_more(id, has_more);
+            let had_no_room = asked.busy.get(&id) == Some(&0) || without_room.contains(&id);
+            low |= has_more && self.lacks(id, had_no_room, now);
             self.forget_if_idle(id);
         }
         // Where there is no memory for more than was just put back, asking again would bring the same.

@@ -65,7 +65,7 @@ pub(super) struct Board {
     asked_for: HashMap<(Key, bool), usize>,
     /// Those for which it was asked by name, until it answers: what ends meanwhile is no reason to ask again.
     being_asked: HashSet<SubscriptionId>,
-    /// Those for which it was told that there is no room, until it answers.
+    /// Those that it asked about and for which there was no room, until it answers.
     without_room: HashSet<SubscriptionId>,
     /// Those that are awake, and of which the request said nothing.
     to_be_asked: Vec<SubscriptionId>,

@@ -1,5 +1,7 @@
 //! What holds whatever a receiver answers, and when.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -74,19 +76,16 @@ fn a_receiver_that_takes_everything_is_never_held_back() {
 
 #[test]
 fn a_receiver_that_takes_its_time_gets_one_after_the_other_and_no_fewer() {
-    let (mut story, mut ends, mut begun) =
-        (Story::default(), std::collections::BTreeMap::<u64, Vec<u64>>::new(), vec![]);
+    let (mut story, mut ends, mut begun) = (Story::default(), BTreeMap::<u64, Vec<u64>>::new(), vec![]);
+    let under_way = |ends: &BTreeMap<u64, Vec<u64>>| ends.values().map(Vec::len).sum::<usize>();
     for millis in 0..10_000 {
         story.millis = millis;
         for number in ends.remove(&millis).unwrap_or_default() {
-            let under_way = ends.values().map(Vec::len).sum::<usize>() + 1;
-            story.end(number, under_way, TOOK);
+            story.end(number, under_way(&ends) + 1, TOOK);
         }
-        let under_way = |ends: &std::collections::BTreeMap<u64, Vec<u64>>| ends.values().map(Vec::len).sum::<usize>();
         let mut together = 0;
         while under_way(&ends) < MOST && story.may_begin_beside(under_way(&ends)) {
-            let number = story.begin();
-            ends.entry(millis + 20).or_default().push(number);
+            ends.entry(millis + 20).or_default().push(story.begin());
             together += 1;
         }
         begun.push(together);

@@ -119,6 +119,18 @@ impl Database {
         cluster().server.log()
     }
 
+    /// Has whoever writes a lead wait until the session is dropped; only if the row is `NEW` as the condition says.
+    pub async fn hold_leads_back(&self, condition: &str) -> tokio_postgres::Client {
+        self.sql(&format!(
+            "CREATE FUNCTION wait() RETURNS TRIGGER LANGUAGE plpgsql AS
+                 'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END';
+             CREATE TRIGGER gate BEFORE INSERT ON leads FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION wait();"
+        ));
+        let holder = self.session().await;
+        holder.execute("SELECT pg_advisory_lock(42)", &[]).await.unwrap();
+        holder
+    }
+
     /// Whether somebody waits for an advisory lock.
     pub fn has_a_waiter(&self) -> bool {
         let sql = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database

@@ -142,19 +142,12 @@ async fn one_for_which_a_node_has_no_room_is_served_by_another_within_a_second()
     nodes.close().await;
 }
 
-/// Has whoever writes a lead wait for the lock 42.
-const GATE: &str = "CREATE FUNCTION wait() RETURNS TRIGGER LANGUAGE plpgsql AS
-         'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END';
-     CREATE TRIGGER gate BEFORE INSERT ON leads FOR EACH ROW EXECUTE FUNCTION wait();";
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_to_which_another_node_is_just_adding_has_no_more_until_that_is_done() {
     let nodes = Nodes::new().await;
     let (site, _, _) = nodes.one.subscribed_site(1).await;
     nodes.one.lead(&site, "a@b.com").await;
-    let holder = nodes.database.session().await;
-    nodes.database.sql(GATE);
-    holder.execute("SELECT pg_advisory_lock(42)", &[]).await.unwrap();
+    let holder = nodes.database.hold_leads_back("TRUE").await;
     let adding = nodes.two.lead(&site, "c@d.com");
     let leasing = async {
         while !nodes.database.has_a_waiter() {

@@ -140,6 +140,20 @@ fn board_with_one_passed_over() -> (Board, Start) {
     (board, start)
 }
 
+/// Takes out one of those under way, if there is any.
+fn take_any(under_way: &mut Vec<Start>, which: usize) -> Option<Start> {
+    which.checked_rem(under_way.len()).map(|which| under_way.swap_remove(which))
+}
+
+/// An attempt that failed, was refused, or was taken.
+fn any_end(start: &Start, sign: u8) -> Settled {
+    match sign {
+        0 => outcome(start, Verdict::Retry(Timestamp::MAX)),
+        1 => refused(start, Duration::from_secs(2)),
+        _ => outcome(start, Verdict::Delivered),
+    }
+}
+
 #[test]
 fn what_is_leased_while_its_subscription_is_recalled_does_not_begin() {
     let (mut board, mut jobs) = board(64);

@@ -291,15 +291,8 @@ impl World {
     }
 
     fn end(&mut self, which: usize, sign: u8) {
-        if self.under_way.is_empty() {
-            return;
-        }
-        let start = self.under_way.swap_remove(which % self.under_way.len());
-        let settled = match sign {
-            0 => outcome(&start, Verdict::Retry(Timestamp::MAX)),
-            1 => refused(&start, Duration::from_secs(2)),
-            _ => outcome(&start, Verdict::Delivered),
-        };
+        let Some(start) = take_any(&mut self.under_way, which) else { return };
+        let settled = any_end(&start, sign);
         let next = self.board.settle(&start.seat, Some(settled), self.time);
         self.board.recorded(1);
         self.under_way.extend(next.starts);

@@ -107,7 +107,7 @@ pub(super) async fn lease_due(tx: &Tx, request: &LeaseRequest) -> Result<LeaseBa
         bytes: None,
         cut_short: false,
         served: Vec::new(),
-        without_room: HashSet::new(),
+        without_room: Vec::new(),
         aside: Vec::new(),
         too_late: Vec::new(),
     };
@@ -132,8 +132,8 @@ struct Leasing<'a> {
     cut_short: bool,
     served: Vec<Wanted>,
     /// Those that were met in line and have no room.
-    without_room: HashSet<SubscriptionId>,
-    /// Those that were met in line and have no room, and until when they stand aside.
+    without_room: Vec<SubscriptionId>,
+    /// Of these, those that stand aside, and until when.
     aside: Vec<(SubscriptionId, Timestamp)>,
     /// Those that are named, and came too late.
     too_late: Vec<SubscriptionId>,
@@ -211,26 +211,25 @@ impl Leasing<'_> {
             if !self.seen.insert(receiver.id) {
                 continue;
             }
-            if matches!(space, Space::For(0) | Space::Full | Space::Down) {
-                self.without_room.insert(receiver.id);
-            }
             match space {
-                Space::For(0) | Space::Full => self.pass_over_full(receiver),
-                Space::For(room) => {
+                Space::For(room) if room > 0 => {
                     let room = room.min(left);
                     left -= room;
                     wanted.push(Wanted { site: receiver.site, id: receiver.id, room });
                 }
-                Space::Down => self.aside.push((receiver.id, self.request.aside_until())),
+                none => self.pass_over(receiver, none == Space::Down),
             }
         }
         (wanted, receivers.len())
     }
 
-    fn pass_over_full(&mut self, receiver: &Receiver) {
-        let now = self.request.now;
-        if receiver.next_due <= time::before(now, FULL_IN_LINE) {
-            self.aside.push((receiver.id, self.request.aside_until().min(time::after(now, FULL_ASIDE))));
+    fn pass_over(&mut self, receiver: &Receiver, is_down: bool) {
+        self.without_room.push(receiver.id);
+        let (now, until) = (self.request.now, self.request.aside_until());
+        if is_down {
+            self.aside.push((receiver.id, until));
+        } else if receiver.next_due <= time::before(now, FULL_IN_LINE) {
+            self.aside.push((receiver.id, until.min(time::after(now, FULL_ASIDE))));
         }
     }
 

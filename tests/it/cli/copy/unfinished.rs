@@ -6,11 +6,6 @@ use super::{copy, one_site};
 use crate::harness::postgres::Database;
 use crate::harness::process::Home;
 
-/// Has whoever writes the lead that is counted as 6000 wait for the lock 42.
-const GATE: &str = "CREATE FUNCTION wait() RETURNS TRIGGER LANGUAGE plpgsql AS
-         'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END';
-     CREATE TRIGGER gate BEFORE INSERT ON leads FOR EACH ROW WHEN (NEW.seq = 6000) EXECUTE FUNCTION wait();";
-
 /// A database with a site that has 12,000 leads: three batches.
 fn many_leads() -> Home {
     let home = one_site();
@@ -38,9 +33,7 @@ fn assert_nobody_serves(database: &Database) {
 
 /// Kills a copy while it writes the second batch of leads, of which it has written the first.
 async fn kill_in_the_middle(home: &Home, command: &str, database: &Database) {
-    database.sql(GATE);
-    let holder = database.session().await;
-    holder.execute("SELECT pg_advisory_lock(42)", &[]).await.unwrap();
+    let holder = database.hold_leads_back("NEW.seq = 6000").await;
     let copying = home.start(command);
     while !database.has_a_waiter() {}
     copying.kill();
